@@ -1,0 +1,5 @@
+"""`python -m askfit` is `askfit`."""
+
+from askfit.cli import main
+
+main()

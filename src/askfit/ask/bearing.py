@@ -1,0 +1,68 @@
+"""Find the words of a section that bear a sentence of an answer. Knows nothing of who wrote the sentence."""
+
+from __future__ import annotations
+
+from askfit.ask.terms import Statement, content, statements
+from askfit.text import stands_in
+from askfit.types import Section
+
+MOST_QUOTE_CHARACTERS = 300
+LEAST_SHARE = 0.34  # of the sentence's meaningful words: under a third, another sentence is meant
+LEAST_SHARED = 3  # words that bear a sentence even where it is long
+
+
+def bearing_quote(sentence: str, section: Section) -> str | None:
+    """The sentence or two of the section that best bear the sentence, word for word; None where none does."""
+    asked = frozenset(content(sentence))
+    stated = statements(section.text)
+    if not asked or not stated:
+        return None
+    best = max(range(len(stated)), key=lambda at: len(asked.intersection(stated[at].stems)))
+    if not _bears(asked, stated[best], section):
+        return None
+    quote = _cut(section.text, *_widened(asked, stated, best), asked)
+    return quote if stands_in(quote, section.text) else None
+
+
+def _bears(asked: frozenset[str], statement: Statement, section: Section) -> bool:
+    """Enough of the sentence stands there; the heading counts with what stands under it, a figure counts by itself."""
+    shared = asked.intersection(statement.stems)
+    if not shared:
+        return False
+    with_heading = shared | asked.intersection(content(f"{section.title} {section.heading}"))
+    return (
+        len(with_heading) >= LEAST_SHARE * len(asked)
+        or len(shared) >= LEAST_SHARED
+        or any(stem.isdigit() for stem in shared)
+    )
+
+
+def _widened(asked: frozenset[str], stated: tuple[Statement, ...], best: int) -> tuple[int, int]:
+    """The best sentence, with the neighbour that bears what it leaves open, if both fit into a quote."""
+    start, end = stated[best].start, stated[best].end
+    left = asked.difference(stated[best].stems)
+    for other in (best + 1, best - 1):
+        if 0 <= other < len(stated) and len(left.intersection(stated[other].stems)) >= 2:
+            wider = min(start, stated[other].start), max(end, stated[other].end)
+            if wider[1] - wider[0] <= MOST_QUOTE_CHARACTERS:
+                return wider
+    return start, end
+
+
+def _cut(text: str, start: int, end: int, asked: frozenset[str]) -> str:
+    """The quote; of a sentence that is too long, the whole words from a little before the first shared one on."""
+    if end - start <= MOST_QUOTE_CHARACTERS:
+        return text[start:end]
+    at, starts = start, [start]
+    while (space := text.find(" ", at, end)) != -1:
+        at = space + 1
+        starts.append(at)
+    last = next((begin for begin in reversed(starts) if end - begin <= MOST_QUOTE_CHARACTERS), starts[-1])
+
+    def shared(begin: int) -> int:
+        return len(asked.intersection(content(text[begin : begin + MOST_QUOTE_CHARACTERS])))
+
+    begin = max([*starts[: starts.index(last) + 1 : 4], last], key=shared)
+    piece = text[begin : min(end, begin + MOST_QUOTE_CHARACTERS)]
+    whole = piece if begin + len(piece) >= end else piece.rpartition(" ")[0] or piece
+    return whole.strip()

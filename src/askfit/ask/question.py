@@ -1,0 +1,189 @@
+"""Understand what is asked: its telling words, the kind of answer it wants, and what an earlier turn adds to it.
+
+Pure rules over text; no call, no corpus. What a visitor sends is data: it is cleaned and bounded here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from askfit.ask.citing import without_markers
+from askfit.ask.terms import content, forms, light, telling
+from askfit.config import Settings
+from askfit.errors import InputError
+from askfit.text import clean, estimate_tokens, sentences, words
+
+MOST_CHARACTERS = 4_000
+MOST_TERMS = 32  # of one question: what is longer tells no more, and time is bounded
+MOST_TURNS = 20
+MOST_TURN_QUESTION_CHARACTERS = 2_000
+MOST_TURN_ANSWER_CHARACTERS = 4_000
+MOST_HISTORY_TOKENS = 2_500
+MOST_CARRIED_CHARACTERS = 300  # of the last answer
+POSTING_LINES = 6
+
+Wants = Literal["", "date", "number", "money", "person", "place", "reason", "yes_no"]
+
+_WANTED: tuple[tuple[Wants, str], ...] = (
+    ("money", r"\bhow much (?:money|does|do|did|is|are|was|were)\b|\b(?:salary|price|revenue|cost|costs|budget)\b"),
+    (
+        "number",
+        r"\bhow (?:many|much|big|large|long|old|far|often|tall|high|fast|late)\b|\bwhat (?:percent|number|share)",
+    ),
+    (
+        "date",
+        r"\b(?:when|how soon)\b|\b(?:what|which) (?:year|date|month|day|century|decade|time)\b",
+    ),
+    ("person", r"\bwho(?:m|se)?\b"),
+    ("place", r"\bwhere\b|\b(?:what|which) (?:city|country|place|state|region|town)\b"),
+    ("reason", r"\bwhy\b|\bhow come\b|\bwhat (?:is|was) the reason\b"),
+    ("yes_no", r"^(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)\b"),
+)
+_WANTS: tuple[tuple[Wants, re.Pattern[str]], ...] = tuple(
+    (wants, re.compile(pattern, re.IGNORECASE)) for wants, pattern in _WANTED
+)
+# What visitors say in passing → the word that a site has for it.
+_MEANT = tuple(
+    (re.compile(pattern, re.IGNORECASE), word)
+    for pattern, word in (
+        (r"\b(?:free|spare) time\b", " hobby "),
+        (r"\bhow old\b", " age "),
+        (r"\bhow soon\b", " when "),
+        (r"\bdirect reports?\b", " line-managed people "),
+        (r"\bwent wrong\b", " failure "),
+        (r"\bwhat (?:do|did|does) (?:you|he|she|they|\w+) do (?=at|for|there|before|after|now|\W)", " role "),
+    )
+)
+_INTRODUCE = re.compile(
+    r"\bwho (?:are|is|'s) (?:you|this|he|she|\w+)\b|\babout (?:you|yourself|him|her)\b|\bintroduce\b", re.IGNORECASE
+)
+_GOES_ON = re.compile(r"^(?:and|but|so|then|also|what about|how about|why|since when|until when)\b", re.IGNORECASE)
+_POINTS_BACK = frozenset("it its that this those these there then they them their one ones same".split())
+_NAME = re.compile(r"(?:(?<=[\w,;:–—] )|(?<=[(“‘'\"]))[^\W\d_][\w’'-]+")
+# Obvious attempts only: an answer made of the site's own sentences cannot be talked into anything else.
+_HOSTILE = re.compile(
+    r"\b(?:ignore|disregard|forget|override|bypass)\b.{0,40}\b(?:instructions?|prompts?|rules|guidelines|above|previous|prior)\b"
+    r"|\b(?:reveal|show|print|repeat|output|display|dump|leak|tell|give|list|what(?:['’]s| is| are))\b.{0,60}"
+    r"\b(?:system prompt|(?:your|hidden|secret|initial|original) (?:instructions?|prompts?|rules)|api keys?|access code"
+    r"|(?:private|hidden|secret) (?:rows?|skills?|notes?|pages?|data|entries))\b"
+    r"|\byou are (?:now|no longer)\b"
+    r"|\b(?:developer|debug|admin|god|jailbreak) mode\b|\bact as\b|\bpretend (?:to be|you)\b"
+    r"|\b(?:verbatim|word for word)\b.{0,60}\b(?:instructions?|prompts?)\b|</?(?:section|system|instructions?)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """An earlier question and its answer, as the visitor's own page sends them back: data, never trusted."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question, understood."""
+
+    text: str
+    terms: Mapping[str, str]  # stem → word: its telling words, in order
+    focus: frozenset[str]  # those of the sentence that asks, where others only lead up to it
+    carried: Mapping[str, str]  # those of the earlier turn that it points back to
+    wants: Wants
+    hostile: bool
+    introduction: bool  # who is this?
+    query: str  # what to search for
+    earlier: str  # the turn that it points back to; "" where it stands alone
+    history: tuple[Turn, ...] = ()
+
+
+def checked(settings: Settings, question: str) -> str:
+    """The question, cleaned; an InputError where there is none, or far too much."""
+    if len(question) > MOST_CHARACTERS:
+        raise _too_long(settings, question)
+    asked = clean(question).strip()
+    if not any(char.isalnum() for char in asked):
+        raise InputError("question_empty", "There is no question.", "Ask something about the site.")
+    return asked
+
+
+def _too_long(settings: Settings, question: str) -> InputError:
+    lines = sum(bool(line.strip()) for line in question[:20_000].splitlines())
+    fit = next((feature.path for feature in settings.features.values() if feature.kind == "assessment"), "")
+    posting = f"A job posting belongs to {fit}. " if fit and lines >= POSTING_LINES else ""
+    return InputError(
+        "question_too_long",
+        f"The question has {len(question):,} characters; {MOST_CHARACTERS:,} are the most.",
+        f"{posting}Ask a shorter question.",
+        status=413,
+    )
+
+
+def bounded(history: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The newest turns that fit, cleaned; those that are empty, refused or too large are left out."""
+    kept: list[Turn] = []
+    left = MOST_HISTORY_TOKENS
+    for turn in reversed(history[-MOST_TURNS:]):
+        if len(turn.question) > MOST_TURN_QUESTION_CHARACTERS or len(turn.answer) > MOST_TURN_ANSWER_CHARACTERS:
+            continue
+        cleaned = Turn(clean(turn.question).strip(), without_markers(clean(turn.answer)).strip())
+        if not cleaned.question or not cleaned.answer:
+            continue
+        left -= estimate_tokens(cleaned.question) + estimate_tokens(cleaned.answer)
+        if left < 0:
+            break
+        kept.insert(0, cleaned)
+    return tuple(kept)
+
+
+def understand(text: str, history: Sequence[Turn] = (), owner: str = "") -> Question:
+    """Read a question in the light of the turn before it. The owner's name tells nothing on the owner's site."""
+    names = frozenset(content(owner))
+    terms = {stem: word for stem, word in telling(_meant(text)).items() if stem not in names}
+    focus = _focus(terms, text)
+    introduction = not terms and bool(_INTRODUCE.search(text))
+    terms = telling(owner) if introduction else terms
+    earlier = _earlier(text, list(terms), history)
+    carried = {stem: word for stem, word in telling(earlier).items() if stem not in names and stem not in terms}
+    wants: Wants = next((wants for wants, pattern in _WANTS if pattern.search(text[:MOST_CHARACTERS])), "")
+    query = " ".join([text, *(form for word in list(terms.values())[:MOST_TERMS] for form in forms(word))])
+    hostile = bool(_HOSTILE.search(text))
+    return Question(
+        text, _first(terms), focus, _first(carried), wants, hostile, introduction, query, earlier, tuple(history)
+    )
+
+
+def _focus(terms: Mapping[str, str], text: str) -> frozenset[str]:
+    """Of "Our office is in Madrid. Would you move?" the second sentence; all where that alone says nothing."""
+    asking = " ".join(sentence for sentence in sentences(text) if sentence.endswith("?"))
+    focus = frozenset(content(_meant(asking))).intersection(terms)
+    return (focus - light() and focus) or frozenset(terms)
+
+
+def _meant(text: str) -> str:
+    for pattern, word in _MEANT:
+        text = pattern.sub(word, text)
+    return text
+
+
+def names_in(text: str) -> frozenset[str]:
+    """The stems of words that are written as names: a capital that no sentence begins with."""
+    return frozenset(
+        stem for match in _NAME.finditer(text) if match.group()[0].isupper() for stem in content(match.group())
+    )
+
+
+def _first(terms: dict[str, str]) -> dict[str, str]:
+    return dict(list(terms.items())[:MOST_TERMS])
+
+
+def _earlier(text: str, stems: Sequence[str], history: Sequence[Turn]) -> str:
+    """What the last turn spoke of, where this question points back to it."""
+    if not history or not (_GOES_ON.match(text) or len(stems) <= 1 or _POINTS_BACK.intersection(words(text))):
+        return ""
+    last = history[-1]
+    before = _earlier(last.question, content(last.question), history[:-1]) if len(history) > 1 else ""
+    return f"{last.question} {last.answer[:MOST_CARRIED_CHARACTERS]} {before}".strip()

@@ -1,0 +1,202 @@
+"""The commands. Each is thin: it reads settings, calls the floor that does the work, and hands the result to `show`.
+
+Exit codes: 0 done · 1 what was checked falls short · 2 wrong usage or settings, told in one plain sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from askfit.errors import AskfitError, UsageError
+
+app = typer.Typer(
+    name="askfit",
+    help="Two AI features for a personal site, each on the model that fits its task.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Config = Annotated[Path, typer.Option("--config", help="The settings file.", show_default=True)]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
+
+DEFAULT_CONFIG = Path("askfit.toml")
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run one command and leave with its exit code; an expected error is one sentence on stderr."""
+    args = sys.argv[1:] if args is None else args
+    try:
+        code = app(args, standalone_mode=False)
+    except AskfitError as error:
+        code = _tell(error, as_json="--json" in args)
+    except typer.exceptions.TyperException as error:
+        usage = UsageError("usage", error.format_message(), "Run: askfit --help")
+        code = _tell(usage, as_json="--json" in args)
+    except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
+        code = 130
+    except BrokenPipeError:  # `askfit … | head`
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: AskfitError, *, as_json: bool) -> int:
+    if as_json:
+        told = {"code": error.code, "message": error.message, "next_step": error.next_step}
+        print_json({"error": told})
+    print(f"askfit: {error}", file=sys.stderr)  # noqa: T201
+    return error.exit_code
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    json.dump(document, sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run a command's async work; Ctrl-C cancels it, which closes any request that is under way."""
+    return asyncio.run(work)
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from askfit import __version__
+
+        print(__version__)  # noqa: T201
+        raise typer.Exit
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The site's folder.", metavar="DIR")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Look at a site's folder and write a commented askfit.toml for it."""
+    from askfit.cli import folder as work
+    from askfit.cli import show
+
+    found = work.look(folder)
+    path = work.write(found)
+    if as_json:
+        print_json(work.as_json(found, path))
+    else:
+        show.initialised(found, path)
+
+
+@app.command()
+def serve(host: Host = "127.0.0.1", port: Port = 8000, config: Config = DEFAULT_CONFIG) -> None:
+    """Serve the site's two features over HTTP."""
+    from askfit.config import load_settings
+
+    _serve(load_settings(config), host, port)
+
+
+@app.command()
+def demo(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve the sample site: no key, no network, nothing written outside a temporary folder."""
+    from askfit.cli.sample import sample_settings
+
+    with sample_settings() as settings:
+        _serve(settings, host, port)
+
+
+def _serve(settings: Any, host: str, port: int) -> None:
+    from askfit.cli import show
+    from askfit.web import serve as serve_web
+
+    serve_web(settings, host, port, ready=show.serving)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="The question, in quotes.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Ask the site a question; the answer streams."""
+    from askfit.cli import features
+
+    run(features.ask(config, question, as_json=as_json))
+
+
+@app.command()
+def fit(
+    posting: Annotated[str, typer.Argument(help="A file, an https:// address, or - for standard input.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write the assessment as a page to keep.")] = None,
+) -> None:
+    """Judge a job posting against the skills matrix."""
+    from askfit.cli import features
+
+    run(features.fit(config, posting, as_json=as_json, html=html))
+
+
+@app.command()
+def check(
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    live: Annotated[bool, typer.Option("--live", help="Also call each model once. This costs a little.")] = False,
+) -> None:
+    """Read everything and say what is served, what is left out, and why. Exit 1 on an error."""
+    from askfit.cli import checking as work
+    from askfit.cli import show
+    from askfit.config import load_settings
+
+    report = run(work.check(load_settings(config), live=live, quiet=as_json))
+    if as_json:
+        print_json(report.as_json())
+    else:
+        show.checked(report)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+@app.command()
+def models(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """The known models: price, cache minimum, TTLs, window, retirement, and where each fact is from."""
+    from dataclasses import asdict
+
+    from askfit.cli import show
+    from askfit.config import load_settings
+    from askfit.models import known_models
+    from askfit.routing import model_of
+
+    used = {}
+    if config.exists() or config != DEFAULT_CONFIG:
+        settings = load_settings(config)
+        used = {model_of(settings, tier): tier for tier in ("large", "small")}
+    if as_json:
+        print_json([asdict(facts) | {"used_as": used.get(facts.model, "")} for facts in known_models()])
+    else:
+        show.models(known_models(), used)
+
+
+@app.command()
+def usage(
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    since: Annotated[str, typer.Option(help="A day: 2026-11-01. Without it: this month.")] = "",
+) -> None:
+    """What the ledger holds: calls, cache hits, cost per feature and model, projection per month."""
+    from askfit.cli import show
+    from askfit.cli import spending as work
+    from askfit.config import load_settings
+
+    report = run(work.usage(load_settings(config), since))
+    if as_json:
+        print_json(report.as_json())
+    else:
+        show.used(report)

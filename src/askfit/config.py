@@ -1,0 +1,325 @@
+"""Read askfit.toml and the environment into one frozen Settings. Knows the file's form and nothing of what it names.
+
+Unknown keys are errors that name the nearest known key. Secrets come from the environment (`ANTHROPIC_API_KEY`) or
+from the file that `…_FILE` names, never from askfit.toml, and never show in a repr.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
+
+from askfit.errors import SettingsError
+from askfit.types import Kind
+
+RoutePath = Annotated[str, StringConstraints(pattern=r"^/[a-z0-9][a-z0-9/_-]*$")]
+SECRET_NAMES = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "ASKFIT_OWNER_SECRET",
+)
+
+FORMS = {"site": '[site] with name = "…"', "corpus": '[corpus] with sources = ["content/**/*.md"]'}
+
+
+class Table(BaseModel):
+    """One table of askfit.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SiteSettings(Table):
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    url: str = ""
+    contact: str = ""
+    language: str = "en"
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if url and not url.startswith(("https://", "http://")):
+            raise ValueError("an address beginning with https:// or http:// is needed")
+        return url.rstrip("/")
+
+    @field_validator("contact")
+    @classmethod
+    def _contact(cls, contact: str) -> str:
+        if contact and "@" in contact and not contact.startswith("mailto:"):
+            contact = f"mailto:{contact}"
+        if contact and not contact.startswith(("mailto:", "https://", "http://")):
+            raise ValueError("mailto:you@example.com or an https:// address is needed")
+        return contact
+
+
+class CorpusSettings(Table):
+    sources: tuple[str, ...] = Field(min_length=1)
+    exclude: tuple[str, ...] = ("**/drafts/**",)
+    # "content/posts/*.md" = "/{year}/{month}/{day}/{slug}/": the page's address where the file's place does not tell it
+    urls: Mapping[str, str] = Field(default_factory=dict)
+
+
+class SkillsSettings(Table):
+    path: str
+    scale: Mapping[str, float] = Field(default_factory=dict)  # { novice = 1, expert = 5 }: names for levels 0–5
+
+    @field_validator("scale")
+    @classmethod
+    def _levels(cls, scale: Mapping[str, float]) -> Mapping[str, float]:
+        for name, level in scale.items():
+            if not 0 <= level <= 5:
+                raise ValueError(f"'{name}' = {level:g} is not within 0–5")
+        return {name.strip().casefold(): level for name, level in scale.items()}
+
+
+class ModelSettings(Table):
+    small: str = "anthropic:claude-haiku-4-5"
+    large: str = "anthropic:claude-sonnet-4-6"
+
+
+class Shape(Table):
+    """The five answers that routing reads; the fifth, whether the corpus fits in a prompt, is measured."""
+
+    task: Literal["retrieval", "synthesis"]
+    runs_per_visit: float = Field(default=1, gt=0)
+    almost_good_enough: Literal["annoyance", "no value"] = "annoyance"
+    latency_felt: bool = True
+
+
+class Feature(Table):
+    kind: Kind
+    path: RoutePath
+    model: str = "small"  # "small", "large" or "provider:name"
+    fallback: tuple[str, ...] = ("builtin",)
+    shape: Shape
+
+
+class Budget(Table):
+    per_day_usd: float = Field(default=2.0, ge=0)
+    per_month_usd: float = Field(default=20.0, ge=0)
+    when_spent: Literal["builtin", "refuse"] = "builtin"
+
+
+class Limits(Table):
+    per_visitor_per_minute: int = Field(default=10, ge=1)
+    per_visitor_per_day: int = Field(default=100, ge=1)
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class StoreSettings(Table):
+    url: str = "sqlite:///askfit.db"
+    redis_url: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str) -> str:
+        if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            raise ValueError("sqlite:///FILE or postgresql://USER@HOST/DATABASE is needed")
+        return url
+
+
+class Privacy(Table):
+    keep_questions_days: int = Field(default=30, ge=0)
+
+
+ASK = Feature(
+    kind="chat",
+    path="/ask-ai",
+    model="small",
+    shape=Shape(task="retrieval", runs_per_visit=5, almost_good_enough="annoyance", latency_felt=True),
+)
+FIT = Feature(
+    kind="assessment",
+    path="/fit-check",
+    model="large",
+    shape=Shape(task="synthesis", runs_per_visit=1, almost_good_enough="no value", latency_felt=True),
+)
+DECLARED = {"ask": ASK, "fit": FIT}
+
+
+class File(Table):
+    """The whole of askfit.toml."""
+
+    site: SiteSettings
+    corpus: CorpusSettings
+    skills: SkillsSettings | None = None
+    models: ModelSettings = ModelSettings()
+    features: Mapping[str, Feature] = Field(default_factory=lambda: dict(DECLARED))
+    budget: Budget = Budget()
+    limits: Limits = Limits()
+    store: StoreSettings = StoreSettings()
+    privacy: Privacy = Privacy()
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Keys and addresses from the environment; absent ones are None."""
+
+    anthropic_api_key: SecretStr | None = None
+    anthropic_base_url: str | None = None
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    owner_secret: SecretStr | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """askfit.toml, where it stands, and the secrets of the environment."""
+
+    path: Path
+    file: File
+    secrets: Secrets = field(default_factory=Secrets)
+
+    @property
+    def root(self) -> Path:
+        """The folder that every path in the settings is relative to."""
+        return self.path.parent
+
+    @property
+    def site(self) -> SiteSettings:
+        return self.file.site
+
+    @property
+    def features(self) -> Mapping[str, Feature]:
+        """The features that are on: an assessment needs a matrix."""
+        return {
+            name: feature
+            for name, feature in self.file.features.items()
+            if feature.kind != "assessment" or self.file.skills is not None
+        }
+
+
+def load_settings(path: str | Path = "askfit.toml", environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings file and the environment; raise SettingsError with one sentence and the next step."""
+    path = Path(path).absolute()
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise SettingsError(
+            "settings_missing",
+            f"There is no settings file at {path}.",
+            "Run: askfit init — or name one with --config PATH.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            "settings_unreadable", f"{path} cannot be read ({error}).", "Save it as UTF-8 text and try again."
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(
+            "settings_not_toml", f"{path} is not valid TOML: {error}.", "Mend that line and try again."
+        ) from None
+    return Settings(path=path, file=_validate(_with_declared(table), path), secrets=read_secrets(environ))
+
+
+def _with_declared(table: dict[str, Any]) -> dict[str, Any]:
+    """Fill [features.ask] and [features.fit] from their declarations where the file leaves keys out."""
+    features = table.get("features", {})
+    if not isinstance(features, dict):
+        return table
+    merged: dict[str, Any] = {}
+    for name, declared in DECLARED.items():
+        given = features.get(name, {})
+        base = declared.model_dump()
+        if isinstance(given, dict):
+            shape = given.get("shape", {})
+            shape = {**base["shape"], **shape} if isinstance(shape, dict) else shape
+            given = {**base, **given, "shape": shape}
+        merged[name] = given
+    return {**table, "features": {**features, **merged}}
+
+
+def _validate(table: dict[str, Any], path: Path) -> File:
+    try:
+        file = File.model_validate(table)
+    except ValidationError as error:
+        raise _plain(error.errors()[0], path) from None
+    paths: dict[str, str] = {}
+    for name, feature in file.features.items():
+        if other := paths.get(feature.path):
+            raise SettingsError(
+                "settings_invalid",
+                f"[features.{name}] path in {path.name} is {feature.path}, as is that of [features.{other}].",
+                "Give each feature a path of its own.",
+            )
+        paths[feature.path] = name
+    return file
+
+
+def _plain(error: Any, path: Path) -> SettingsError:
+    """One pydantic error as a sentence with the table, the key and the next step."""
+    loc = [str(part) for part in error["loc"]]
+    key, table = loc[-1], ".".join(loc[:-1])
+    place = f"[{table}] of {path.name}" if table else path.name
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(loc[:-1])
+        near = difflib.get_close_matches(key, known, 1, 0.5)
+        hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(known))}."
+        return SettingsError("settings_unknown_key", f"Unknown key '{key}' in {place}.", hint)
+    if error["type"] == "missing":
+        what, form = (f"'{key}' is", f"{key} = …") if table else (f"[{key}] is", FORMS.get(key, f"[{key}]"))
+        return SettingsError("settings_missing_key", f"{what} missing in {place}.", f"Add: {form}")
+    message = error["msg"].removeprefix("Value error, ").rstrip(".")
+    given = error.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return SettingsError(
+        "settings_invalid", f"'{key}' in {place} is not usable: {message}{shown}.", "Mend it and try again."
+    )
+
+
+def _known_keys(loc: list[str]) -> list[str]:
+    """The keys of the table that `loc` leads to."""
+    model: Any = File
+    for part in loc:
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            model = _bare(model.model_fields[part].annotation) if part in model.model_fields else None
+        elif get_origin(model) is not None:  # Mapping[str, Feature]
+            model = get_args(model)[-1]
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _bare(annotation: Any) -> Any:
+    """`X` of `X | None`."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(arg for arg in get_args(annotation) if arg is not type(None))
+    return annotation
+
+
+def read_secrets(environ: Mapping[str, str]) -> Secrets:
+    """Each secret from NAME or from the file that NAME_FILE names; an empty value counts as absent."""
+    values = {name: _secret(name, environ) for name in SECRET_NAMES}
+
+    def hidden(name: str) -> SecretStr | None:
+        value = values[name]
+        return SecretStr(value) if value else None
+
+    return Secrets(
+        anthropic_api_key=hidden("ANTHROPIC_API_KEY"),
+        anthropic_base_url=values["ANTHROPIC_BASE_URL"],
+        openai_api_key=hidden("OPENAI_API_KEY"),
+        openai_base_url=values["OPENAI_BASE_URL"],
+        owner_secret=hidden("ASKFIT_OWNER_SECRET"),
+    )
+
+
+def _secret(name: str, environ: Mapping[str, str]) -> str | None:
+    file = environ.get(f"{name}_FILE", "").strip()
+    value = environ.get(name, "").strip()
+    if file and not value:
+        try:
+            value = Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                "secret_unreadable",
+                f"{name}_FILE names {file}, which cannot be read ({type(error).__name__}).",
+                "Mend the path or its permissions.",
+            ) from None
+    return value or None

@@ -1,0 +1,90 @@
+"""Judge a posting against the owner's matrix, streamed: requirements as they become sure, then what they add up to.
+
+One way for every judge: a model or the built-in rules give a judgement in the same form, and the same code reads it,
+audits it against the rows and builds what is shown. What a judge leaves undone the rules finish, and the visitor is
+told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from askfit.errors import AskfitError, InputError, ProviderError
+from askfit.fit.judgement import Audit, matrix_text, prompt_for
+from askfit.fit.posting import read_posting
+from askfit.fit.showing import Showing
+from askfit.site import Site
+from askfit.skills import Matrix
+from askfit.types import Assessment, Call, Event, Failed
+
+__all__ = ["assess", "matrix_text", "stream"]
+
+
+async def assess(site: Site, posting: str, *, visitor: str = "", feature: str = "fit") -> Assessment:
+    """Judge a posting and return the whole assessment."""
+    async with aclosing(stream(site, posting, visitor=visitor, feature=feature)) as events:
+        async for event in events:
+            if isinstance(event, Failed):
+                raise AskfitError(event.code, event.message)
+            if isinstance(event, Assessment):
+                return event
+    raise AskfitError("no_assessment", "The posting could not be assessed.", "Try again.")
+
+
+async def stream(site: Site, posting: str, *, visitor: str = "", feature: str = "fit") -> AsyncGenerator[Event, None]:
+    """Start, then requirements, summaries and notices as they become sure, then one Assessment.
+
+    Raises AskfitError before Start for what cannot be judged at all.
+    """
+    matrix = _matrix(site)
+    # Reading and matching take some milliseconds of pure computing: not on the loop that serves other visitors.
+    audit = await asyncio.to_thread(lambda: Audit.of(matrix, read_posting(posting)))
+    showing = Showing(audit, secrets.token_urlsafe(16), feature)
+    if audit.posting.problem:
+        for event in showing.insufficient():
+            yield event
+        return
+    async with aclosing(_judged(site, showing, visitor)) as events:
+        async for event in events:
+            yield event
+
+
+def _matrix(site: Site) -> Matrix:
+    if site.matrix is None:
+        raise InputError(
+            "fit_off", "This site has no skills matrix, so it cannot judge a fit.", "Ask the owner.", status=404
+        )
+    if not site.matrix.skills:
+        raise InputError(
+            "matrix_empty",
+            f"No row of {site.matrix.path} can be used, so a fit cannot be judged.",
+            "Run: askfit check",
+            status=503,
+        )
+    return site.matrix
+
+
+async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[Event, None]:
+    """What the gateway's judge says, audited as it comes; the rules finish what it leaves undone."""
+    call = Call(
+        feature=showing.feature,
+        answer=showing.answer,
+        prompt=prompt_for(showing.audit.matrix, showing.audit.posting),
+        builtin=showing.by_rules,
+        visitor=visitor,
+    )
+    failure: ProviderError | None = None
+    async with aclosing(site.gateway.stream(call)) as items:
+        try:
+            async for item in items:
+                for event in showing.take(item):
+                    yield event
+        except ProviderError as error:
+            if not error.partial:
+                raise
+            failure = error
+    for event in showing.finish(failure):
+        yield event

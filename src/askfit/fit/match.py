@@ -1,0 +1,586 @@
+"""Which rows of a matrix answer a requirement, and how far. Knows nothing of verdicts or models.
+
+A requirement is read as facets: the skills that it names, and what they are to be done to. What the facets are depends
+on the posting alone; rows only answer them. So a row that is lowered or taken away never makes an answer better.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from askfit.fit.posting import Ask
+from askfit.fit.terms import (
+    Phrase,
+    Term,
+    Token,
+    find_terms,
+    is_ambiguous,
+    is_light,
+    names_at,
+    phrase,
+    taxonomy,
+    tokens,
+)
+from askfit.types import Skill
+
+Relation = Literal["exact", "alias", "adjacent"]
+
+CONTAINED = 0.8  # the row's name holds the skill asked and says more: "Kafka administration" for Kafka
+OF_THE_CATEGORY = 0.8  # the skill asked is the name of a category: its three best rows answer
+UNCOVERED = 0.65  # "chip design" asked, "Design" there: what it is done to is not in the row
+NEAR = 0.55  # most words of the row's name stand in the line, apart
+NEAR_SHARE = 0.6
+MOST_OF_ADJACENT = 0.75  # nearness alone is never strong
+MOST_OVER_THE_OBJECT = 0.15  # a craft lifts a requirement no further than this over what it is done to
+COMMON_SHARE = 0.2  # of a craft that every trade has, beside a specific skill, in the band
+CARRIED_SHARE = 0.4  # and in the score
+OPTIONAL_WEIGHT = 0.5
+UNKNOWN_WEIGHT = 0.5  # of an item of a list that no name covers: perhaps a skill, perhaps a turn of phrase
+FEWEST_YEARS_FACTOR = 0.7
+BEST_OF_CATEGORY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row, how it relates to what is asked, and how far it stands for it, 0–1, whatever its level."""
+
+    skill: Skill
+    relation: Relation
+    nearness: float
+    level: float  # the row's, or of a category the third best row's: one lucky row does not stand for a trade
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One skill that a requirement names, and the rows that answer it."""
+
+    label: str  # as the posting has it
+    common: bool
+    soft: bool
+    side: str
+    domain: str
+    matches: tuple[Match, ...] = ()
+    group: int = 0  # facets of one group are alternatives: any of them is enough
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the rows say to one requirement."""
+
+    credit: float  # 0–1, by which the band is set: no craft makes up for what it is done to
+    worth: float  # 0–1, by which the score is: a craft carries over in part
+    matches: tuple[Match, ...]  # the best first
+    facets: tuple[Facet, ...]
+    direct: bool  # a row above level 2 meets a named skill itself, not only something near
+    objects: frozenset[int]  # rows that answer what is worked on; empty where only a craft is named
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The rows of a matrix by all the names under which a posting may ask for them."""
+
+    names: Mapping[Phrase, tuple[Match, ...]]
+    by_term: Mapping[str, tuple[Match, ...]]  # of the very skill, then of its kin
+    by_category: Mapping[Phrase, tuple[Skill, ...]]
+    words: tuple[tuple[Skill, frozenset[str]], ...]
+    terms_of: Mapping[int, tuple[Term, ...]]  # by row
+
+
+# ---------------------------------------------------------------- the index
+
+
+_TAILS = frozenset(phrase("programming language skills experience knowledge basics fundamentals proficiency expertise"))
+_HEADS = frozenset(phrase("microsoft ms apache amazon advanced basic"))
+
+
+def index_rows(skills: Sequence[Skill]) -> Index:
+    """Index every row under its name, its parts, its aliases and what the taxonomy knows of them."""
+    names: dict[Phrase, dict[int, Match]] = {}
+    by_term: dict[str, dict[int, Match]] = {}
+    terms_of: dict[int, tuple[Term, ...]] = {}
+    for skill in skills:
+        terms_of[skill.row] = tuple(_index_row(skill, names, by_term))
+    categories: dict[Phrase, list[Skill]] = {}
+    for skill in skills:
+        for name in _spellings(skill.category):
+            categories.setdefault(name, []).append(skill)
+    return Index(
+        names={name: tuple(found.values()) for name, found in names.items()},
+        by_term={term: tuple(found.values()) for term, found in by_term.items()},
+        by_category={name: tuple(sorted(rows, key=lambda row: -row.level)) for name, rows in categories.items()},
+        words=tuple((skill, _content(phrase(skill.name))) for skill in skills),
+        terms_of=terms_of,
+    )
+
+
+def _index_row(
+    skill: Skill, names: dict[Phrase, dict[int, Match]], by_term: dict[str, dict[int, Match]]
+) -> Iterator[Term]:
+    """Enter one row; yield the skills of the taxonomy that it is about."""
+    known = taxonomy()
+    spellings: list[tuple[Phrase, Relation]] = [(name, "exact") for name in _spellings(skill.name)]
+    spellings += [(name, "alias") for alias in skill.aliases for name in _spellings(alias)]
+    for name, relation in spellings:
+        _better(names.setdefault(name, {}), Match(skill, relation, 1.0, skill.level))
+        term = known.by_name.get(name)
+        if term:
+            yield term
+            _better(by_term.setdefault(term.id, {}), Match(skill, "alias", 1.0, skill.level))
+            for kin, nearness in known.kin(term):
+                _better(by_term.setdefault(kin, {}), Match(skill, "adjacent", nearness, skill.level))
+    for source in (skill.name, *skill.aliases):
+        for start, end, term in find_terms(tokens(source)):
+            if end - start == 1 and is_ambiguous(tokens(source)[start].fold):
+                continue  # "go/no-go decisions" say nothing of Go
+            yield term
+            _better(by_term.setdefault(term.id, {}), Match(skill, "adjacent", CONTAINED, skill.level))
+
+
+def _spellings(name: str) -> list[Phrase]:
+    """ "Experimentation (A/B testing)" is also "Experimentation" and "A/B testing"; "R programming" also "R"."""
+    if not name:
+        return []
+    outside = re.sub(r"\([^)]*\)", " ", name)
+    inside = re.findall(r"\(([^)]*)\)", name)
+    parts = [name, outside, *inside, *(part for text_ in (outside, *inside) for part in _split(text_))]
+    bare = [_bare(phrase(part)) for part in parts]
+    return list(dict.fromkeys(part for part in bare if part and (len(part) > 1 or not is_light(part[0]))))
+
+
+def _split(name: str) -> list[str]:
+    """The parts of "Roadmapping & prioritisation"; "CI/CD" and "A/B testing" stay whole."""
+    parts = [part.strip() for part in re.split(r"\s*[/,;]\s*|\s+(?:&|and|und|et)\s+", name)]
+    return parts if len(parts) > 1 and all(len(part) > 2 for part in parts) else []
+
+
+def _bare(name: Phrase) -> Phrase:
+    """Without "Apache" before it and "programming" after it."""
+    while len(name) > 1 and name[-1] in _TAILS:
+        name = name[:-1]
+    while len(name) > 1 and name[0] in _HEADS:
+        name = name[1:]
+    return name
+
+
+def _content(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(word for word in words if not is_light(word) and len(word) > 1)
+
+
+# ---------------------------------------------------------------- a requirement's facets
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """A name in a line: tokens start to end."""
+
+    start: int
+    end: int
+    term: Term | None
+    uncovered: bool  # stands under a word that no name covers: "chip design"
+    group: int = 0
+
+
+_OR = frozenset(phrase("or oder ou"))
+_AND = frozenset(phrase("and und et"))
+_EXAMPLES = re.compile(
+    r"\b(?:such as|e\.g\.|eg|for example|like|one or more|at least one|any of|one of|either|z\.b\.|wie|par exemple)",
+    re.IGNORECASE,
+)
+_OBJECT_CUES = frozenset(phrase("of for on across around behind über für von de pour des"))
+_PREPOSITIONS = frozenset(phrase("of for in on with to from at by as into across via von für mit de pour dans avec"))
+_LIST_MARKS = frozenset(",;/(:|")
+
+
+def _spans(found: list[Token], short_names: Mapping[str, Term]) -> list[_Span]:
+    """Every skill of the taxonomy that the line names. The matrix has no say in it."""
+    known = [span for span in find_terms(found) if not _is_partner(found, span[0], span[2])]
+    covered = {at for start, end, _ in known for at in range(start, end)}
+    for at, token in enumerate(found):
+        if (
+            at not in covered
+            and token.fold in short_names
+            and (at == 0 or at - 1 in covered or _is_light_at(found, at - 1))
+        ):
+            known.append((at, at + 1, short_names[token.fold]))
+    covered = {at for start, end, _ in known for at in range(start, end)}
+    spans = [
+        _Span(start, end, term, _is_uncovered(found, start, end, term.domain.common, covered))
+        for start, end, term in known
+    ]
+    return spans + [_Span(start, end, None, False) for start, end in _unknown_items(found, spans)]
+
+
+def _is_light_at(found: list[Token], at: int) -> bool:
+    return not found[at + 1].joined or is_light(found[at].fold)
+
+
+_DEPARTMENTS = frozenset(
+    (
+        "marketing",
+        "sales",
+        "legal",
+        "human resources",
+        "financial analysis",
+        "data science",
+        "customer success",
+        "ux design",
+    )
+)
+_TOGETHER = frozenset(phrase("with across between alongside mit zwischen avec"))
+_HAVING = frozenset(
+    phrase("experience expertise familiarity familiar knowledge proficiency proficient erfahrung expérience")
+)
+
+
+def _is_partner(found: list[Token], start: int, term: Term) -> bool:
+    """Named as people to work with, not as a skill: "with engineering, design and marketing"."""
+    if term.id not in _DEPARTMENTS and term.parent not in _DEPARTMENTS:
+        return False
+    for at in range(start - 1, max(-1, start - 9), -1):
+        if found[at].fold in _TOGETHER:
+            return at == 0 or found[at - 1].fold not in _HAVING
+    return False
+
+
+def _is_uncovered(found: list[Token], start: int, end: int, common: bool, covered: set[int]) -> bool:
+    """Does a word that is no name say what this is done to? "chip design", "roadmap for electrolysers"."""
+    before = start - 1
+    if before > 0 and found[start].joined and before not in covered and not _is_light_word(found, before):
+        return True
+    if not common:
+        return False
+    after = end
+    if after >= len(found) or not found[after].joined or found[after].fold not in _OBJECT_CUES:
+        return False
+    objects = range(after + 1, min(after + 5, len(found)))
+    content = [at for at in objects if not is_light(found[at].fold)]
+    return bool(content) and not any(at in covered for at in objects)
+
+
+_BEFORE_A_VERB = frozenset(phrase("to you we who will and du sie wir ihr vous nous"))
+
+
+def _is_light_word(found: list[Token], at: int) -> bool:
+    """A word that names nothing, or the verb after "to" or "you"."""
+    return is_light(found[at].fold) or (at > 0 and found[at].joined and found[at - 1].fold in _BEFORE_A_VERB)
+
+
+def _unknown_items(found: list[Token], spans: list[_Span]) -> Iterator[tuple[int, int]]:
+    """Items of a list that no name covers, beside items that are names: "Salesforce, Jira and Foobar"."""
+    items = list(_items(found))
+    named = [
+        any(start <= span.start < end and span.term and not span.term.domain.common for span in spans)
+        for start, end in items
+    ]
+    touched = [any(start <= span.start < end for span in spans) for start, end in items]
+    for at, (start, end) in enumerate(items):
+        content = [place for place in range(start, end) if not is_light(found[place].fold)]
+        beside = (at > 0 and named[at - 1]) or (at + 1 < len(items) and named[at + 1])
+        plain = not _PREPOSITIONS & {token.fold for token in found[start:end]}
+        if beside and plain and not touched[at] and 1 <= len(content) <= 2 and end - start <= 3:
+            yield content[0], content[-1] + 1
+
+
+def _items(found: list[Token]) -> Iterator[tuple[int, int]]:
+    """The stretches between commas, slashes, brackets and conjunctions."""
+    start = 0
+    for at, token in enumerate(found):
+        conjunction = token.fold in _AND | _OR
+        if at > start and (conjunction or token.before in _LIST_MARKS):
+            yield start, at
+            start = at
+        if conjunction:
+            start = at + 1
+    if start < len(found):
+        yield start, len(found)
+
+
+def _alternatives(line: str, found: list[Token], spans: list[_Span]) -> dict[_Span, int]:
+    """Group spans that are alternatives: "Spark, Flink or Kafka", "ETL/ELT", "a warehouse such as Snowflake"."""
+    examples_from = [match.end() for match in _EXAMPLES.finditer(line)]
+    groups: dict[_Span, int] = {}
+    for run in _runs(found, spans):
+        led = any(0 <= found[run[0].start].start - place <= 12 for place in examples_from)
+        for part in [run] if led else _at_conjunctions(found, run):
+            after = found[part[-1].end].fold if part[-1].end < len(found) else ""
+            joined = {found[at].fold for at in range(part[0].start, part[-1].end)} | {after}
+            if led or joined & _OR:
+                groups.update(dict.fromkeys(part, len(groups) + 1))
+        for first, second in itertools.pairwise(run):
+            if found[second.start].before == "/":
+                groups[second] = groups.setdefault(first, len(groups) + 1)
+    return groups
+
+
+def _runs(found: list[Token], spans: list[_Span]) -> Iterator[list[_Span]]:
+    """Spans that stand in one list."""
+    run: list[_Span] = []
+    for span in sorted(spans, key=lambda span: span.start):
+        if run and not _is_list_gap(found, run[-1].end, span.start):
+            yield run
+            run = []
+        run.append(span)
+    if run:
+        yield run
+
+
+def _at_conjunctions(found: list[Token], run: list[_Span]) -> Iterator[list[_Span]]:
+    """A run cut at each "and": what stands on its two sides is asked together."""
+    part = run[:1]
+    for before, span in itertools.pairwise(run):
+        if any(found[at].fold in _AND for at in range(before.end, span.start)):
+            yield part
+            part = []
+        part = [*part, span]
+    yield part
+
+
+def _is_list_gap(found: list[Token], end: int, start: int) -> bool:
+    """Commas, slashes and conjunctions, and at most two words such as "comparable" or "hands-on" among them."""
+    between = [found[at].fold for at in range(end, start)]
+    marks = [found[at].before for at in range(end, start + 1)]
+    if len(between) > 3 or "(" in marks or ")" in marks or _PREPOSITIONS & set(between):
+        return False
+    listed = any(mark in _LIST_MARKS for mark in marks if mark) or bool((_AND | _OR) & set(between))
+    return listed and all(is_light(word) for word in between)
+
+
+# ---------------------------------------------------------------- what the rows say
+
+
+def answer(ask: Ask, index: Index, short_names: Mapping[str, Term]) -> Answer:
+    """The rows' answer to one requirement."""
+    line = ask.text
+    found = tokens(line)
+    spans = _spans(found, short_names)
+    groups = _alternatives(line, found, spans)
+    rows = list(_row_names(found, index))
+    facets = [_facet(line, found, span, groups.get(span, 0), rows, index) for span in spans]
+    optional = [_optional(line, found, rows_, spans) for rows_ in _clusters(rows, spans)]
+    credit, worth = _credit(ask, facets, optional)
+    near = _near(found, index) if not facets else []
+    credit = max(credit, *(_worth(match, ask) for match in near)) if near else credit
+    matches = _evidence(ask, facets, optional, near)
+    return Answer(
+        credit, max(credit, worth), matches, (*facets, *optional), _is_direct(facets, optional), _objects(facets)
+    )
+
+
+LOWEST_STRONG_LEVEL = 2  # a row at this level or below never bears "strong"
+
+
+def _is_direct(facets: list[Facet], optional: list[Facet]) -> bool:
+    """Does a row meet a named skill itself? Where specific skills are named, a craft beside them does not count."""
+    telling = [facet for facet in facets if not facet.common] or facets
+    matches = (match for facet in (*telling, *optional) for match in facet.matches)
+    return any(match.relation != "adjacent" and match.level > LOWEST_STRONG_LEVEL for match in matches)
+
+
+_RowName = tuple[tuple[int, int], tuple[Match, ...]]
+
+
+def _row_names(found: list[Token], index: Index) -> Iterator[_RowName]:
+    """Every name of a row that stands in the line, those inside others too: a row taken away uncovers nothing new."""
+    for at in range(len(found)):
+        for name in names_at(found, at, index.names):
+            yield (at, at + len(name)), index.names[name]
+
+
+def _clusters(rows: list[_RowName], spans: list[_Span]) -> Iterator[list[_RowName]]:
+    """Names of rows that no facet knows, those that overlap together."""
+    cluster: list[_RowName] = []
+    for name, matches in rows:
+        if any(name[0] < span.end and span.start < name[1] for span in spans):
+            continue
+        if cluster and name[0] >= max(end for (_, end), _ in cluster):
+            yield cluster
+            cluster = []
+        cluster.append((name, matches))
+    if cluster:
+        yield cluster
+
+
+def _facet(line: str, found: list[Token], span: _Span, group: int, rows: list[_RowName], index: Index) -> Facet:
+    label = line[found[span.start].start : found[span.end - 1].end]
+    best: dict[int, Match] = {}
+    for match in _of_term(span, found, index):
+        _better(best, _limited(match, UNCOVERED) if span.uncovered else match)
+    for (start, end), matches in rows:
+        if start <= span.start and span.end <= end:
+            whole = start < span.start or not span.uncovered
+            for match in matches:
+                _better(best, match if whole else _limited(match, UNCOVERED))
+        elif not span.term and span.start <= start and end <= span.end:
+            for match in matches:
+                _better(best, _limited(match, UNCOVERED))
+    term = span.term
+    return Facet(
+        label=label,
+        common=bool(term and term.domain.common),
+        soft=bool(term and term.domain.soft),
+        side=term.domain.side if term else "",
+        domain=term.domain.name if term else "",
+        matches=tuple(best.values()),
+        group=group,
+        weight=1.0 if term else UNKNOWN_WEIGHT,
+    )
+
+
+def _of_term(span: _Span, found: list[Token], index: Index) -> Iterator[Match]:
+    if not span.term:
+        words = _content(token.fold for token in found[span.start : span.end])
+        yield from (
+            Match(row, "adjacent", CONTAINED, row.level) for row, said in index.words if words and words <= said
+        )
+        return
+    yield from index.by_term.get(span.term.id, ())
+    for name in span.term.names:
+        rows = index.by_category.get(name, ())[:BEST_OF_CATEGORY]
+        if len(rows) == BEST_OF_CATEGORY:
+            yield from (Match(row, "adjacent", OF_THE_CATEGORY, rows[-1].level) for row in rows)
+
+
+def _limited(match: Match, factor: float) -> Match:
+    return replace(match, relation="adjacent", nearness=match.nearness * factor)
+
+
+def _better(best: dict[int, Match], match: Match) -> None:
+    kept = best.get(match.skill.row)
+    if kept is None or _rank(kept) < _rank(match):
+        best[match.skill.row] = match
+
+
+def _rank(match: Match) -> tuple[float, int]:
+    return match.nearness, ("adjacent", "alias", "exact").index(match.relation)
+
+
+def _optional(line: str, found: list[Token], cluster: list[_RowName], spans: list[_Span]) -> Facet:
+    """Rows that the line names and the taxonomy does not know: they can help, and their absence never hurts."""
+    covered = {at for span in spans for at in range(span.start, span.end)}
+    best: dict[int, Match] = {}
+    for (start, end), matches in cluster:
+        limited = _is_uncovered(found, start, end, False, covered)
+        for match in matches:
+            factor = UNCOVERED if limited else 1.0
+            _better(best, _limited(match, factor) if limited or _is_trait(match.skill) else match)
+    first, last = cluster[0][0][0], max(end for (_, end), _ in cluster)
+    return Facet(line[found[first].start : found[last - 1].end], False, False, "", "", tuple(best.values()))
+
+
+@lru_cache(maxsize=4096)
+def _is_trait(skill: Skill) -> bool:
+    """Is the row about what every posting names, such as writing? Its other names are then near, not the thing."""
+    terms = list(find_terms(tokens(skill.name)))
+    return bool(terms) and all(term.domain.soft for _, _, term in terms)
+
+
+def _worth(match: Match, ask: Ask) -> float:
+    """How far one row answers the line: its nearness and its level against what is asked."""
+    worth = match.nearness * min(1.0, match.level / ask.level)
+    if ask.years and match.skill.years is not None:
+        worth *= max(FEWEST_YEARS_FACTOR, min(1.0, match.skill.years / ask.years))
+    return min(worth, MOST_OF_ADJACENT) if match.relation == "adjacent" else worth
+
+
+def facet_worth(facet: Facet, ask: Ask) -> float:
+    return max((_worth(match, ask) for match in facet.matches), default=0.0)
+
+
+def _credit(ask: Ask, facets: list[Facet], optional: list[Facet]) -> tuple[float, float]:
+    """(credit, worth) of a line's facets."""
+    specific = _mean([facet for facet in facets if not facet.common], ask)
+    common = _mean([facet for facet in facets if facet.common and not facet.soft], ask)
+    soft = _mean([facet for facet in facets if facet.soft], ask)
+    extra = sorted((facet_worth(facet, ask) for facet in optional), reverse=True)
+    if specific is None:
+        base = soft if common is None else common
+        credit = max(extra, default=0.0) if base is None else _raised(base, extra, 1.0)
+        return credit, credit
+    craft = specific if common is None else common
+    credit = min(specific + MOST_OVER_THE_OBJECT, (1 - COMMON_SHARE) * specific + COMMON_SHARE * craft)
+    worth = (1 - CARRIED_SHARE) * specific + CARRIED_SHARE * craft
+    return _raised(credit, extra, OPTIONAL_WEIGHT), _raised(worth, extra, OPTIONAL_WEIGHT)
+
+
+def _mean(facets: list[Facet], ask: Ask) -> float | None:
+    """What the rows answer on average; alternatives count once, by the best of them."""
+    best: dict[int, tuple[float, float]] = {}  # group → (worth, weight)
+    for at, facet in enumerate(facets):
+        key = facet.group or -1 - at
+        worth, weight = best.get(key, (0.0, 0.0))
+        best[key] = max(worth, facet_worth(facet, ask)), max(weight, facet.weight)
+    total = sum(weight for _, weight in best.values())
+    return sum(worth * weight for worth, weight in best.values()) / total if total else None
+
+
+def _raised(base: float, extra: list[float], weight: float) -> float:
+    """The mean of what is asked by name, and of those others that raise it."""
+    total, count = base, 1.0
+    for worth in extra:
+        if worth > total / count:
+            total, count = total + weight * worth, count + weight
+    return total / count
+
+
+def _near(found: list[Token], index: Index) -> list[Match]:
+    """Rows most of whose words stand in the line, where it names no row and no known skill."""
+    content = _content(token.fold for token in found)
+    near = []
+    for skill, words in index.words:
+        shared = len(words & content)
+        if shared >= 2 and shared / len(words) >= NEAR_SHARE:
+            near.append(Match(skill, "adjacent", NEAR, skill.level))
+    return near
+
+
+_PRIORITY_ORDER = {"core": 0, "strong": 1, "": 2, "supporting": 3, "learning": 4}
+MOST_EVIDENCE = 4
+
+
+def _objects(facets: list[Facet]) -> frozenset[int]:
+    """Rows of specific facets, where a craft is named beside them."""
+    if not any(facet.common for facet in facets):
+        return frozenset()
+    return frozenset(match.skill.row for facet in facets if not facet.common for match in facet.matches)
+
+
+def _evidence(ask: Ask, facets: list[Facet], optional: list[Facet], near: list[Match]) -> tuple[Match, ...]:
+    """The most telling rows, each once: what is worked on first, and of crafts beside it one at least."""
+    objects = _ranked([match for facet in facets if not facet.common for match in _telling(facet, ask)], ask)
+    crafts = [match for facet in facets if facet.common for match in _telling(facet, ask)]
+    others = _ranked([*crafts, *(match for facet in optional for match in _telling(facet, ask)), *near], ask)
+    seen = {match.skill.row for match in objects}
+    others = [match for match in others if match.skill.row not in seen]
+    room = MOST_EVIDENCE - 1 if others else MOST_EVIDENCE
+    return tuple([*objects[:room], *others][:MOST_EVIDENCE])
+
+
+def _telling(facet: Facet, ask: Ask) -> list[Match]:
+    """A facet's rows without those that are further off than the row that meets it, and no better."""
+    direct = max((_worth(match, ask) for match in facet.matches if match.nearness == 1), default=-1.0)
+    return [match for match in facet.matches if match.nearness == 1 or _worth(match, ask) > direct]
+
+
+def _ranked(matches: list[Match], ask: Ask) -> list[Match]:
+    """Each row once, the best first; a priority tag orders equals, it never raises."""
+    best: dict[int, Match] = {}
+    for match in matches:
+        _better(best, match)
+
+    def order(match: Match) -> tuple[bool, float, float, int, int]:
+        skill = match.skill
+        return (
+            match.nearness < 1,
+            -round(_worth(match, ask), 3),
+            -match.nearness,
+            _PRIORITY_ORDER[skill.priority],
+            skill.row,
+        )
+
+    return sorted(best.values(), key=order)

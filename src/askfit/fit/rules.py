@@ -1,0 +1,475 @@
+"""The built-in assessor: bands, score, verdict and plain words, by rules and the same every time. Calls no model.
+
+It also holds what the rows alone say, by which a model's judgement is audited.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from askfit.fit.match import Answer, Index, Match, answer, facet_worth
+from askfit.fit.posting import Ask, Posting
+from askfit.fit.terms import Term, phrase, tokens
+from askfit.types import Band, Evidence, Gate, Misfit, Verdict
+
+STRONG, MODERATE = 0.8, 0.55  # credit from which a band is reached
+CREDIT_OF: dict[Band, float] = {"strong": 0.9, "moderate": 0.65, "gap": 0.2}  # where a model chose another band
+VERDICTS: tuple[Verdict, ...] = ("misfit", "stretch", "moderate", "strong")
+VERDICT_FROM: tuple[tuple[int, Verdict], ...] = (
+    (75, "strong"),
+    (50, "moderate"),  # half of what the posting stresses is borne
+    (35, "stretch"),  # a third
+    (0, "misfit"),
+)
+STRONG_MUST_COVERAGE = 0.8
+TOP_REQUIREMENTS = 3  # none of which may be a gap in a strong fit
+PRIOR, PRIOR_REQUIREMENTS = 50, 1.5  # a posting of few requirements says little: its score is drawn to the middle
+CAP_BASE, CAP_PER_COVERAGE = 40, 60  # no score above 40 + 60 · the share of musts that is not a gap
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One requirement judged by the rows."""
+
+    ask: Ask
+    answer: Answer
+    band: Band
+    evidence: tuple[Evidence, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    score: int
+    verdict: Verdict
+
+
+def judge(posting: Posting, index: Index) -> tuple[Finding, ...]:
+    """Every requirement against the rows, in the posting's order of weight."""
+    return tuple(_judge(ask, index, posting.short_names) for ask in posting.asks)
+
+
+def _judge(ask: Ask, index: Index, short_names: Mapping[str, Term]) -> Finding:
+    given = answer(ask, index, short_names)
+    band = _band(given)
+    evidence = tuple(
+        Evidence(skill=match.skill.name, row=match.skill.row, level=match.skill.level, relation=match.relation)
+        for match in given.matches
+    )
+    return Finding(ask, given, band, evidence, _reason(ask, given, band))
+
+
+def _band(given: Answer) -> Band:
+    if given.credit >= STRONG and given.direct:
+        return "strong"
+    return "moderate" if given.credit >= MODERATE else "gap"
+
+
+def _reason(ask: Ask, given: Answer, band: Band) -> str:
+    """One or two plain sentences: which rows, at which level, and what no row says."""
+    if not given.matches:
+        return "Not in the matrix."
+    objects = [match for match in given.matches if match.skill.row in given.objects]
+    crafts = [match for match in given.matches if match.skill.row not in given.objects]
+    if band != "strong" and given.objects and crafts:
+        said = f"{_rows(objects)} of 5; {_rows(crafts[:1])} alone does not bear it."
+    else:
+        near = "" if any(match.relation != "adjacent" for match in given.matches) else "Near, not the same: "
+        asked = f", where about {ask.level:g} is asked" if _too_low(ask, given) else ""
+        said = f"{near}{_rows(given.matches)} of 5{asked}."
+    missing = _missing(ask, given) if band != "strong" else []
+    return f"{said} Not in the matrix: {_listed(missing)}." if missing else said
+
+
+def _rows(matches: Sequence[Match]) -> str:
+    return _listed(f"{match.skill.name} at {match.skill.level:g}" for match in matches[:3])
+
+
+def _too_low(ask: Ask, given: Answer) -> bool:
+    return max(match.level for match in given.matches) < ask.level
+
+
+def _missing(ask: Ask, given: Answer) -> list[str]:
+    """What the requirement names and no row answers; of alternatives only where none is answered."""
+    answered = {facet.group for facet in given.facets if facet.group and facet.matches}
+    return list(
+        dict.fromkeys(facet.label for facet in given.facets if not facet.matches and facet.group not in answered)
+    )[:4]
+
+
+# ---------------------------------------------------------------- score and verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A requirement with the band that is shown and the credit it counts for, whoever judged it."""
+
+    ask: Ask
+    band: Band
+    credit: float
+
+
+def rate(judged: Sequence[Judged]) -> Rating:
+    """Score and verdict of all requirements together."""
+    weight = sum(one.ask.emphasis for one in judged)
+    if not weight:
+        return Rating(PRIOR, "stretch")
+    mean = 100 * sum(one.ask.emphasis * one.credit for one in judged) / weight
+    shrunk = (len(judged) * mean + PRIOR_REQUIREMENTS * PRIOR) / (len(judged) + PRIOR_REQUIREMENTS)
+    coverage = _must_coverage(judged)
+    score = round(min(shrunk, CAP_BASE + CAP_PER_COVERAGE * coverage))
+    top = sorted(judged, key=lambda one: -one.ask.emphasis)[:TOP_REQUIREMENTS]
+    verdict: Verdict = next(name for least, name in VERDICT_FROM if score >= least)
+    if verdict == "strong" and (coverage < STRONG_MUST_COVERAGE or any(one.band == "gap" for one in top)):
+        verdict = "moderate"
+    return Rating(score, verdict)
+
+
+def is_fragile(judged: Sequence[Judged]) -> bool:
+    """Would one requirement less change the verdict?"""
+    verdict = rate(judged).verdict
+    return any(rate([*judged[:at], *judged[at + 1 :]]).verdict != verdict for at in range(len(judged)))
+
+
+def _must_coverage(judged: Sequence[Judged]) -> float:
+    """The share of the musts, by weight, that is not a gap; 1 where there are none."""
+    musts = [one for one in judged if one.ask.kind == "must"]
+    weight = sum(one.ask.emphasis for one in musts)
+    return sum(one.ask.emphasis for one in musts if one.band != "gap") / weight if weight else 1.0
+
+
+# ---------------------------------------------------------------- where the weight lies
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """A kind of work: how much of the posting it is, and how the rows stand there."""
+
+    name: str
+    side: str
+    share: float  # of the posting's emphasis
+    credit: float  # 0–1, of what the posting asks there
+    labels: tuple[str, ...]  # as the posting has them
+
+
+@dataclass(frozen=True, slots=True)
+class Gravity:
+    """The posting's centre of gravity against the matrix's."""
+
+    themes: tuple[Theme, ...]  # the weightiest first
+    posting_sides: dict[str, float]  # "platform", "application" → share of emphasis
+    matrix_sides: dict[str, tuple[int, float]]  # side → (rows, level that its ten best rows reach on average)
+
+
+def gravity(findings: Sequence[Finding], index: Index) -> Gravity:
+    """What the posting stresses and where the matrix is strong."""
+    share: defaultdict[str, float] = defaultdict(float)
+    credit: defaultdict[str, float] = defaultdict(float)
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
+    side_of: dict[str, str] = {}
+    for finding in findings:
+        specific = [facet for facet in finding.answer.facets if facet.domain and not facet.common]
+        for facet in specific:
+            part = finding.ask.emphasis / len(specific)
+            share[facet.domain] += part
+            credit[facet.domain] += part * facet_worth(facet, finding.ask)
+            labels[facet.domain][facet.label.casefold()] += 1
+            side_of[facet.domain] = facet.side
+    themes = tuple(
+        Theme(
+            name,
+            side_of[name],
+            part,
+            credit[name] / part if part else 0,
+            tuple(label for label, _ in labels[name].most_common(4)),
+        )
+        for name, part in sorted(share.items(), key=lambda item: -item[1])
+    )
+    sides: defaultdict[str, float] = defaultdict(float)
+    for theme in themes:
+        sides[theme.side] += theme.share
+    return Gravity(themes, dict(sides), _matrix_sides(index))
+
+
+BEST_ROWS = 10
+
+
+def _matrix_sides(index: Index) -> dict[str, tuple[int, float]]:
+    levels: dict[str, list[float]] = defaultdict(list)
+    for skill, _ in index.words:
+        for side in {term.domain.side for term in index.terms_of[skill.row]} - {""}:
+            levels[side].append(skill.level)
+    return {
+        side: (len(found), sum(sorted(found)[-BEST_ROWS:]) / min(BEST_ROWS, len(found)))
+        for side, found in levels.items()
+    }
+
+
+# ---------------------------------------------------------------- plain words
+
+VERDICT_WORDS: dict[Verdict, str] = {
+    "strong": "Strong fit",
+    "moderate": "Moderate fit",
+    "stretch": "A stretch",
+    "misfit": "Not a fit",
+    "insufficient_information": "Not enough to judge",
+}
+WEAK_THEME, STRONG_THEME = 0.5, 0.75  # credit under and over which a theme is named as weak or strong
+TELLING_SHARE = 0.12  # of the posting's emphasis, from which a theme is worth a word
+SIDE_WORDS = {"platform": "platform and infrastructure", "application": "application and consumer"}
+
+
+def headline(verdict: Verdict, where: Gravity, findings: Sequence[Finding]) -> str:
+    """The verdict and the one thing that decides it."""
+    word = VERDICT_WORDS[verdict]
+    top = where.themes[0] if where.themes and where.themes[0].share >= TELLING_SHARE else None
+    if top is None:
+        return f"{word}: {_tally(findings)}."
+    weighs = f"the posting weighs {top.name} most ({_percent(top.share)} of its emphasis)"
+    if top.credit < WEAK_THEME:
+        strength = _strength(where)
+        return f"{word}: {weighs}, where the matrix {_stands(top, findings)}{'; ' + strength if strength else ''}."
+    if top.credit >= STRONG_THEME:
+        weak = next(
+            (theme for theme in where.themes[1:] if theme.share >= TELLING_SHARE and theme.credit < WEAK_THEME), None
+        )
+        rest = f", but not on {weak.name} ({_percent(weak.share)})" if weak else ""
+        return f"{word}: {weighs}, and the matrix bears it{rest}."
+    return f"{word}: {weighs}, which the matrix bears in part."
+
+
+def why(is_fragile: bool, where: Gravity, findings: Sequence[Finding]) -> str:
+    """What the posting stresses, where the matrix's weight lies, what that means."""
+    said = [_lean(where), _themes_said(where), f"By requirement: {_tally(findings)}."]
+    musts = [finding for finding in findings if is_must_gap(finding)]
+    if musts:
+        said.append(f"Of the musts {len(musts)} {'is' if len(musts) == 1 else 'are'} not borne by the matrix.")
+    if is_fragile:
+        said.append("The verdict is close: one requirement more or less would change it.")
+    return " ".join(part for part in said if part)
+
+
+def is_must_gap(finding: Finding) -> bool:
+    """A must that the rows do not bear; traits that every posting names do not count."""
+    return finding.ask.kind == "must" and finding.band == "gap" and not finding.ask.soft
+
+
+def _lean(where: Gravity) -> str:
+    posting = {side: where.posting_sides.get(side, 0.0) for side in SIDE_WORDS}
+    heavy = max(posting, key=lambda side: posting[side])
+    if posting[heavy] < TELLING_SHARE:
+        return ""
+    light = next(side for side in SIDE_WORDS if side != heavy)
+    said = (
+        f"The posting leans to {SIDE_WORDS[heavy]} work ({_percent(posting[heavy])} of its emphasis, "
+        f"{_percent(posting[light])} is {SIDE_WORDS[light]} work)."
+    )
+    best = {side: where.matrix_sides.get(side, (0, 0.0)) for side in SIDE_WORDS}
+    strongest = max(SIDE_WORDS, key=lambda side: best[side][1])
+    if not best[strongest][0]:
+        return said
+    stands = _listed(
+        f"about {found[1]:.1f} on the {side} side"
+        for side in sorted(SIDE_WORDS, key=lambda side: side != strongest)
+        if (found := best[side])
+    )
+    return f"{said} The matrix's ten best rows stand at {stands}."
+
+
+def _themes_said(where: Gravity) -> str:
+    telling = [theme for theme in where.themes if theme.share >= TELLING_SHARE / 2]
+    strong = [theme.name for theme in telling if theme.credit >= STRONG_THEME][:3]
+    weak = [theme.name for theme in telling if theme.credit < WEAK_THEME][:3]
+    parts = [f"Borne well: {', '.join(strong)}." if strong else "", f"Hardly borne: {', '.join(weak)}." if weak else ""]
+    return " ".join(part for part in parts if part)
+
+
+def _strength(where: Gravity) -> str:
+    """The side on which the matrix is strong, where it is not the posting's."""
+    posting = max(SIDE_WORDS, key=lambda side: where.posting_sides.get(side, 0.0))
+    if where.posting_sides.get(posting, 0.0) < TELLING_SHARE:
+        return ""
+    other = next(side for side in SIDE_WORDS if side != posting)
+    here, there = (where.matrix_sides.get(side, (0, 0.0))[1] for side in (posting, other))
+    return f"its strength is on the {other} side" if there >= here + 1 else ""
+
+
+def _stands(theme: Theme, findings: Sequence[Finding]) -> str:
+    levels = [
+        match.skill.level
+        for finding in findings
+        for facet in finding.answer.facets
+        if facet.domain == theme.name
+        for match in facet.matches
+    ]
+    if not levels:
+        return "says nothing"
+    low, high = min(levels), max(levels)
+    return f"stands at level {low:g}" if low == high else f"stands at level {low:g} to {high:g}"
+
+
+def _tally(findings: Sequence[Finding]) -> str:
+    counts = Counter(finding.band for finding in findings)
+    return f"{counts['strong']} strong, {counts['moderate']} moderate, {counts['gap']} not borne"
+
+
+MOST_MISFITS = 5
+
+
+def misfits(findings: Sequence[Finding]) -> tuple[Misfit, ...]:
+    """The gaps that weigh, those of one kind of work together, each tied to its requirements."""
+    gaps = [finding for finding in findings if finding.band == "gap" and not finding.ask.soft]
+    grouped: dict[str, list[Finding]] = defaultdict(list)
+    for finding in gaps:
+        grouped[_weak_domain(finding) or finding.ask.id].append(finding)
+    heaviest = sorted(grouped.items(), key=lambda item: -sum(finding.ask.emphasis for finding in item[1]))
+    return tuple(
+        Misfit(text=_misfit(name, found), requirement_ids=tuple(finding.ask.id for finding in found))
+        for name, found in heaviest[:MOST_MISFITS]
+    )
+
+
+def _weak_domain(finding: Finding) -> str:
+    weak = [
+        facet
+        for facet in finding.answer.facets
+        if facet.domain and not facet.common and facet_worth(facet, finding.ask) < MODERATE
+    ]
+    return weak[0].domain if weak else ""
+
+
+def _misfit(name: str, found: Sequence[Finding]) -> str:
+    share = _percent(sum(finding.ask.emphasis for finding in found))
+    if name == found[0].ask.id:
+        return f"“{_short(found[0].ask.text)}” ({share} of the emphasis): {_lower_first(found[0].reason)}"
+    labels = _labels(found, name)
+    levels = [
+        match.skill.level
+        for finding in found
+        for facet in finding.answer.facets
+        if facet.domain == name
+        for match in facet.matches
+    ]
+    stands = f"its rows there stand at {_range(levels)} of 5" if levels else "the matrix has no row for it"
+    return f"{_upper_first(name)} ({share} of the emphasis): the posting asks for {_listed(labels)}; {stands}."
+
+
+def _labels(found: Iterable[Finding], domain: str) -> list[str]:
+    labels = (facet.label.casefold() for finding in found for facet in finding.answer.facets if facet.domain == domain)
+    return list(dict.fromkeys(labels))[:5]
+
+
+def put_back(findings: Sequence[Finding]) -> Misfit:
+    """Musts that the rows do not bear and a model passed over."""
+    named = "; ".join(f"“{_short(finding.ask.text)}”" for finding in findings[:4])
+    more = f" and {len(findings) - 4} more" if len(findings) > 4 else ""
+    return Misfit(
+        text=f"Asked as a must and not borne by the rows: {named}{more}.",
+        requirement_ids=tuple(finding.ask.id for finding in findings),
+    )
+
+
+FEWEST_QUESTIONS, MOST_QUESTIONS = 2, 5
+
+
+def questions(findings: Sequence[Finding], gates: Sequence[Gate]) -> tuple[str, ...]:
+    """What an interviewer should ask: the weightiest gaps first, then gates that nothing settles."""
+    gaps: dict[str, Finding] = {}  # one of a kind of work: the weightiest
+    for finding in findings:
+        if finding.band == "gap" and not finding.ask.soft:
+            gaps.setdefault(_weak_domain(finding) or finding.ask.id, finding)
+    asked = [_gap_question(finding) for finding in list(gaps.values())[:3]]
+    asked += [
+        f"The posting asks: “{_short(gate.text)}”. Does that hold?" for gate in gates if gate.status == "unknown"
+    ][:2]
+    rest = [finding for finding in findings if finding.band != "gap" and finding.evidence]
+    asked += [
+        f"What is the best example of {finding.evidence[0].skill} at work, and what was its result?"
+        for finding in sorted(rest, key=lambda finding: finding.band == "strong")
+    ][: max(0, FEWEST_QUESTIONS - len(asked))]
+    return tuple(dict.fromkeys(asked))[:MOST_QUESTIONS]
+
+
+def _gap_question(finding: Finding) -> str:
+    what = _short(finding.ask.text)
+    if finding.evidence:
+        row = finding.evidence[0]
+        return (
+            f"“{what}”: {row.skill} stands at {row.level:g} of 5. What has been done there so far, and with whose help?"
+        )
+    return f"“{what}” is not in the matrix. What comes closest to it?"
+
+
+# ---------------------------------------------------------------- small words
+
+
+def _listed(items: Iterable[str]) -> str:
+    """a, b and c."""
+    found = list(items)
+    return " and ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"
+
+
+def _range(levels: Sequence[float]) -> str:
+    low, high = min(levels), max(levels)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+SHORT_CHARS = 90
+
+
+def _short(shown: str) -> str:
+    return shown if len(shown) <= SHORT_CHARS else shown[: shown.rfind(" ", 0, SHORT_CHARS)].rstrip(" ,;:") + " …"
+
+
+def _upper_first(word: str) -> str:
+    return word[:1].upper() + word[1:]
+
+
+def _lower_first(word: str) -> str:
+    return word[:1].lower() + word[1:]
+
+
+# ---------------------------------------------------------------- gates
+
+
+LANGUAGES = {
+    "english": "english englisch anglais",
+    "german": "german deutsch deutschkenntnisse allemand",
+    "french": "french französisch français",
+    "spanish": "spanish spanisch espagnol",
+    "italian": "italian italienisch italien",
+    "dutch": "dutch niederländisch néerlandais",
+    "portuguese": "portuguese portugiesisch portugais",
+    "japanese": "japanese japanisch japonais",
+    "mandarin": "mandarin chinese chinesisch chinois",
+    "korean": "korean koreanisch coréen",
+    "polish": "polish polnisch polonais",
+}
+SPEAKS_FROM, SPEAKS_NOT_UPTO = 3, 1  # levels at which a row settles a language
+
+
+def settle_gates(gates: Sequence[str], index: Index) -> tuple[Gate, ...]:
+    """A language is met or unmet where a row states it; a degree, a visa, a place stays unknown."""
+    return tuple(Gate(text=gate, status=_status(gate, index)) for gate in gates)
+
+
+def _status(gate: str, index: Index) -> Literal["met", "unmet", "unknown"]:
+    said = {token.fold for token in tokens(gate)}
+    spoken = [language for language, names in LANGUAGES.items() if said & set(phrase(names))]
+    levels = [_speaks(language, index) for language in spoken]
+    if not levels or None in levels:
+        return "unknown"
+    lowest = min(level for level in levels if level is not None)
+    return "met" if lowest >= SPEAKS_FROM else "unmet" if lowest <= SPEAKS_NOT_UPTO else "unknown"
+
+
+def _speaks(language: str, index: Index) -> float | None:
+    rows = [match.level for name in LANGUAGES[language].split() for match in index.names.get(phrase(name), ())]
+    return max(rows, default=None)

@@ -1,0 +1,307 @@
+"""One assessment while it is shown: what was streamed, what is sure of it, what the visitor has seen.
+
+A requirement that was shown is never shown otherwise: it is audited before it goes out, and the final assessment is
+built of the same objects. Knows nothing of where the text comes from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from askfit.errors import ProviderError
+from askfit.fit import rules
+from askfit.fit.judgement import Audit, Audited, Draft, Given, audited_verdict, read_draft, written
+from askfit.types import (
+    NANOS_PER_USD,
+    Assessment,
+    Band,
+    Event,
+    Misfit,
+    Notice,
+    Opened,
+    Requirement,
+    Settled,
+    Start,
+    Summary,
+    Text,
+    Usage,
+    UsageOut,
+    Verdict,
+)
+
+BUILTIN = "builtin:builtin"
+HEADLINE_STEP_CHARS = 24  # a growing headline is shown again after so many more characters
+MOST_MISFITS = 8
+FEWEST_QUESTIONS, MOST_QUESTIONS = 2, 5
+
+NO_MODEL = "Assessed by rules over words and levels; no AI model read the posting."
+INSTRUCTIONS = "The posting holds instructions to an AI. They were left out and not followed."
+CONTESTED = "The model's verdict was {given}; the rows of the matrix bear {shown}, which is shown."
+REPAIRED = "The model left out {count} of {total} requirements; the rules judged them."
+HANDED_OFF = "The model's answer broke off after {done} of {total} requirements; the rules judged the rest."
+TRUNCATED = "The model's answer broke off in its summary; the rules finished it."
+UNUSABLE = "The model gave no usable judgement, so the rules judged the posting."
+PROBLEMS = {
+    "too_short": "Not enough to judge: the text is too short for a job description.",
+    "not_a_posting": "Not enough to judge: this does not read like a job posting.",
+    "too_few_requirements": "Not enough to judge: the posting names too few requirements.",
+}
+WHY_INSUFFICIENT = (
+    "A fit is judged against what a posting asks: its tasks, its requirements and which of them weigh most. Paste the "
+    "whole job description."
+)
+
+
+@dataclass(slots=True)
+class Showing:
+    """Takes what a judge streams, gives the events that it makes sure, and in the end the assessment."""
+
+    audit: Audit
+    answer: str
+    feature: str
+    begun: float = field(default_factory=time.perf_counter)
+    model: str = ""
+    streamed: str = ""
+    shown: dict[str, Audited] = field(default_factory=dict)  # by requirement id
+    judged: int = 0  # of those shown, how many the judge gave
+    notices: list[Notice] = field(default_factory=list)
+    summary: Summary | None = None
+    settled: Settled | None = None
+    ttft_ms: float = 0.0
+    is_added_settled: bool = False
+
+    # ------------------------------------------------------------ while it streams
+
+    def take(self, item: Notice | Opened | Text | Settled) -> Iterator[Event]:
+        """The events that one item of the gateway's stream makes sure."""
+        if isinstance(item, Notice):
+            yield from self._tell(item.code, item.message)
+        elif isinstance(item, Opened):
+            yield from self._start(item.model)
+        elif isinstance(item, Text):
+            self.streamed += item.text
+            yield from self._advance(read_draft(self.streamed))
+        else:
+            self.settled = item
+
+    def _start(self, model: str) -> Iterator[Event]:
+        self.model, self.ttft_ms = model, self._elapsed_ms()
+        waiting, self.notices = self.notices, []
+        yield Start(answer=self.answer, feature=self.feature, model=model, provider=_provider(model))
+        for notice in waiting:
+            yield from self._tell(notice.code, notice.message)
+        if model == BUILTIN:
+            yield from self._tell("builtin", NO_MODEL)
+        if self.audit.posting.instructions:
+            yield from self._tell("instructions_ignored", INSTRUCTIONS)
+
+    def _tell(self, code: str, message: str) -> Iterator[Event]:
+        """Once per code; before Start it waits."""
+        if not any(notice.code == code for notice in self.notices):
+            self.notices.append(Notice(code=code, message=message))
+            if self.model:
+                yield self.notices[-1]
+
+    def _advance(self, draft: Draft) -> Iterator[Event]:
+        if "requirements" in draft.reached and not self.is_added_settled:
+            yield from self._settle_added(draft)
+        for given in draft.requirements:
+            yield from self._show_given(given)
+        if self._all_shown:
+            yield from self._summarise(draft)
+
+    def _settle_added(self, draft: Draft) -> Iterator[Event]:
+        """What the judge added takes part from here on: later it would change shares that were shown."""
+        self.is_added_settled = True
+        self.audit, added = self.audit.with_added(draft.added)
+        for given in added:
+            yield from self._show_given(given)
+
+    def _show_given(self, given: Given) -> Iterator[Event]:
+        if given.id in self.audit.findings and given.id not in self.shown:
+            self.judged += 1
+            yield self._show(self.audit.judge(given))
+
+    def _show(self, audited: Audited) -> Requirement:
+        self.shown[audited.requirement.id] = audited
+        return audited.requirement
+
+    @property
+    def _all_shown(self) -> bool:
+        return len(self.shown) == len(self.audit.findings)
+
+    def _summarise(self, draft: Draft) -> Iterator[Event]:
+        """The headline as it grows, once the verdict is sure."""
+        if "verdict" not in draft.settled:
+            return
+        verdict, contested = self._verdict(draft)
+        headline = self._headline(verdict) if contested else draft.headline
+        grown = Summary(headline=headline, verdict=verdict, misfits=self._known(draft.misfits))
+        before = self.summary or Summary(headline="")
+        longer = len(headline) >= len(before.headline) + HEADLINE_STEP_CHARS
+        if headline and (longer or len(grown.misfits) > len(before.misfits)):
+            self.summary = grown
+            yield grown
+
+    # ------------------------------------------------------------ when it has ended
+
+    def finish(self, failure: ProviderError | None) -> Iterator[Event]:
+        """What is still undone by the rules, what went wrong as notices, and the assessment."""
+        draft = read_draft(self.streamed)
+        yield from self._advance(draft)
+        missing = [id_ for id_ in self.audit.findings if id_ not in self.shown]
+        for id_ in missing:
+            yield self._show(self.audit.by_rules(id_))
+        yield from self._tell_undone(draft, len(missing), failure)
+        assessment = self._assessment(draft)
+        if contested := self._contested(draft, assessment.verdict):
+            yield from self._tell("contested", contested)
+            assessment = assessment.model_copy(update={"notices": tuple(self.notices)})
+        last = Summary(headline=assessment.headline, verdict=assessment.verdict, misfits=assessment.misfits)
+        if last != self.summary:
+            yield last
+        yield assessment
+
+    def _tell_undone(self, draft: Draft, missing: int, failure: ProviderError | None) -> Iterator[Event]:
+        total = len(self.audit.findings)
+        if self.model == BUILTIN:
+            return
+        if not self.judged:
+            self.model = BUILTIN
+            yield from self._tell("fell_back", UNUSABLE)
+        elif failure or "requirements" not in draft.settled:
+            yield from self._tell("handed_off", HANDED_OFF.format(done=self.judged, total=total))
+        elif missing:
+            yield from self._tell("repaired", REPAIRED.format(count=missing, total=total))
+        elif not draft.settled >= {"headline", "why"}:
+            yield from self._tell("truncated", TRUNCATED)
+
+    def _contested(self, draft: Draft, shown: Verdict) -> str:
+        given, contested = draft.verdict, self._verdict(draft)[1]
+        return CONTESTED.format(given=given, shown=shown) if contested else ""
+
+    def _verdict(self, draft: Draft) -> tuple[Verdict, bool]:
+        """(the verdict shown, whether the judge's was set aside)."""
+        given = draft.verdict if self.judged and "verdict" in draft.settled else None
+        return audited_verdict(given, rules.rate(self._judged_by_rows).verdict, self._rated.verdict)
+
+    @property
+    def _rated(self) -> rules.Rating:
+        return rules.rate([audited.judged for audited in self.shown.values()])
+
+    @property
+    def _judged_by_rows(self) -> list[rules.Judged]:
+        return [self.audit.by_rules(id_).judged for id_ in self.audit.findings]
+
+    def _assessment(self, draft: Draft) -> Assessment:
+        verdict, contested = self._verdict(draft)
+        own = draft.settled if self.judged and not contested else frozenset()
+        shown = [self.shown[id_] for id_ in self.audit.findings]
+        requirements = tuple(audited.requirement for audited in shown)
+        usage = self.settled.usage if self.settled else Usage()
+        gates = self.audit.gates
+        return Assessment(
+            id=self.answer,
+            verdict=verdict,
+            score=(rules.rate(self._judged_by_rows) if contested else self._rated).score,
+            headline=draft.headline if "headline" in own and draft.headline else self._headline(verdict),
+            why=draft.why if "why" in own and draft.why else self._why(),
+            requirements=requirements,
+            strengths=_ids(requirements, "strong"),
+            moderates=_ids(requirements, "moderate"),
+            gaps=_ids(requirements, "gap"),
+            misfits=self._misfits(draft),
+            gates=gates,
+            questions_to_ask=self._questions(draft),
+            disagreements=tuple(audited.disagreement for audited in shown if audited.disagreement),
+            notices=tuple(self.notices),
+            model=self.model,
+            provider=_provider(self.model),
+            matrix_sha=self.audit.matrix.sha,
+            posting_sha=self.audit.posting.sha,
+            usage=UsageOut(
+                input_tokens=usage.input_tokens,
+                output_tokens=usage.output_tokens,
+                cache_read_tokens=usage.cache_read_tokens,
+                cache_write_tokens=usage.cache_write_tokens,
+                estimated=usage.estimated or self.settled is None,
+            ),
+            cost_usd=self.settled.cost_nanos / NANOS_PER_USD if self.settled else 0.0,
+            ttft_ms=round(self.ttft_ms, 1),
+            total_ms=round(self._elapsed_ms(), 1),
+        )
+
+    def _misfits(self, draft: Draft) -> tuple[Misfit, ...]:
+        """The judge's, each tied to requirements that exist; then the rules' where it gave none; then what it hid."""
+        given = self._known(draft.misfits) if self.judged else ()
+        if "misfits" not in draft.settled or not self.judged:
+            given = (*given, *rules.misfits(self._findings))
+        named = {id_ for misfit in given for id_ in misfit.requirement_ids}
+        hidden = [finding for finding in self._findings if rules.is_must_gap(finding) and finding.ask.id not in named]
+        return (*given[:MOST_MISFITS], *([rules.put_back(hidden)] if hidden else []))
+
+    def _known(self, misfits: Sequence[Misfit]) -> tuple[Misfit, ...]:
+        known = self.audit.findings
+        return tuple(
+            Misfit(text=misfit.text, requirement_ids=tuple(id_ for id_ in misfit.requirement_ids if id_ in known))
+            for misfit in misfits
+        )
+
+    def _questions(self, draft: Draft) -> tuple[str, ...]:
+        given = draft.questions if self.judged else ()
+        own = rules.questions(self._findings, self.audit.gates) if len(given) < FEWEST_QUESTIONS else ()
+        return tuple(dict.fromkeys((*given, *own)))[:MOST_QUESTIONS]
+
+    # ------------------------------------------------------------ the rules' own words
+
+    @property
+    def _findings(self) -> tuple[rules.Finding, ...]:
+        return tuple(self.audit.findings.values())
+
+    def _headline(self, verdict: Verdict) -> str:
+        return rules.headline(verdict, rules.gravity(self._findings, self.audit.index), self._findings)
+
+    def _why(self) -> str:
+        where = rules.gravity(self._findings, self.audit.index)
+        fragile = rules.is_fragile([audited.judged for audited in self.shown.values()] or self._judged_by_rows)
+        return rules.why(fragile, where, self._findings)
+
+    async def by_rules(self) -> AsyncIterator[str]:
+        """The rules' judgement in the form that a model gives: what the built-in provider streams."""
+        verdict = rules.rate(self._judged_by_rows).verdict
+        for piece in written(
+            self._findings,
+            verdict,
+            self._headline(verdict),
+            self._why(),
+            rules.misfits(self._findings),
+            rules.questions(self._findings, self.audit.gates),
+        ):
+            yield piece
+
+    def insufficient(self) -> Iterator[Event]:
+        """For a text that cannot be judged: no judge is asked and no band is made up."""
+        yield from self._start(BUILTIN)
+        headline = PROBLEMS[self.audit.posting.problem]
+        yield Summary(headline=headline, verdict="insufficient_information")
+        yield self._assessment(Draft()).model_copy(
+            update={
+                "verdict": "insufficient_information",
+                "score": rules.PRIOR,
+                "headline": headline,
+                "why": WHY_INSUFFICIENT,
+            }
+        )
+
+    def _elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.begun) * 1000
+
+
+def _provider(model: str) -> str:
+    return model.partition(":")[0]
+
+
+def _ids(requirements: Sequence[Requirement], band: Band) -> tuple[str, ...]:
+    return tuple(requirement.id for requirement in requirements if requirement.band == band)

@@ -1,0 +1,344 @@
+"""THE door to any model: route, reserve, call, watch the clock, fall back, settle, record. Knows no feature.
+
+A call goes to the first candidate that answers. Until its first visible character has been passed on, another candidate
+may take over; after it, a failure is told as one (`partial`). Whatever happens, each attempt ends as one ledger row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from askfit import telemetry
+from askfit.config import Settings
+from askfit.errors import AskfitError, BudgetSpent, ProviderError, StoreError
+from askfit.ledger import Attempt, Ledger, Outcome
+from askfit.limits import Budget
+from askfit.models import cost_nanos, facts, prompt_tokens
+from askfit.providers import Provider, open_provider
+from askfit.routing import BUILTIN, candidates
+from askfit.text import estimate_tokens
+from askfit.types import Call, Finish, FinishReason, Notice, Opened, Settled, Text, Usage
+
+log = logging.getLogger(__name__)
+
+RETRY_WITHIN_S = 2.0  # a visitor waits this long for the same model rather than get another's answer
+CLOSE_TIMEOUT_S = 5.0  # an upstream connection that will not close is left to the system
+
+# Failures that tell of the model's health. The others are about one request, which a visitor may have made to fail.
+UNHEALTHY = frozenset(
+    {
+        "provider_unreachable",
+        "provider_timeout",
+        "provider_overloaded",
+        "provider_rate_limited",
+        "provider_cut_off",
+        "provider_key_refused",
+        "provider_billing",
+        "provider_spend_limit",
+        "provider_model_unknown",
+        "provider_failed",
+    }
+)
+# The request had been accepted and no answer says what it cost: the input is taken for charged.
+MAYBE_CHARGED = frozenset(
+    {"cancelled", "provider_timeout", "provider_cut_off", "provider_bad_output", "provider_failed"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """How long a model may take. A ping is no text: only text resets the idle clock."""
+
+    first_text_s: float = 20.0
+    idle_s: float = 20.0
+    total_s: float = 120.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Rests a model for `rest_s` after `most` failures within `window_s`: nobody waits for what is known to fail."""
+
+    most: int = 3
+    window_s: float = 60.0
+    rest_s: float = 30.0
+    clock: Callable[[], float] = time.monotonic
+    _failures: dict[str, deque[float]] = field(default_factory=dict)
+
+    def failed(self, model: str, code: str) -> None:
+        """Count a failure, if it is one of the model's health."""
+        if code in UNHEALTHY:
+            self._failures.setdefault(model, deque(maxlen=self.most)).append(self.clock())
+
+    def worked(self, model: str) -> None:
+        """An answer ends the count."""
+        self._failures.pop(model, None)
+
+    def rests(self, model: str) -> bool:
+        """Is the model to be left alone for now?"""
+        times: Sequence[float] = self._failures.get(model, ())
+        if len(times) < self.most:
+            return False
+        return times[-1] - times[0] <= self.window_s and self.clock() - times[-1] < self.rest_s
+
+
+@dataclass(slots=True)
+class _Run:
+    """One attempt while it runs."""
+
+    call: Call
+    attempt: Attempt
+    begun: float = field(default_factory=time.perf_counter)
+    sent: bool = False  # to the provider
+    held: str = ""  # leading white space: it is no answer yet
+    said: list[str] = field(default_factory=list)
+    ttft_ms: float = 0.0
+    finish: Finish | None = None
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.begun) * 1000
+
+    def take(self, text: str) -> str:
+        """What of it may be shown now."""
+        if not self.said:
+            self.held += text
+            if not self.held.strip():
+                return ""
+            text, self.ttft_ms = self.held, self.elapsed_ms()
+        self.said.append(text)
+        return text
+
+
+class Gateway:
+    """Serves calls. Owns the providers that it opened."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        budget: Budget | None = None,
+        *,
+        deadlines: Deadlines | None = None,
+        breaker: Breaker | None = None,
+        open_provider: Callable[[str, Settings], Provider] = open_provider,
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._budget = budget or Budget(settings, ledger)
+        self._deadlines = deadlines or Deadlines()
+        self._breaker = breaker or Breaker()
+        self._open_provider = open_provider
+        self._providers: dict[str, asyncio.Future[Provider]] = {}
+        self._settling: set[asyncio.Task[Settled]] = set()
+
+    async def stream(self, call: Call) -> AsyncGenerator[Notice | Opened | Text | Settled, None]:
+        """Notice*, Opened, Text…, Settled; or an AskfitError, its row settled. Closing it ends the upstream request."""
+        models = deque((call.only,) if call.only else candidates(self._settings, call.feature))
+        left: AskfitError | None = None  # why the first choice does not answer
+        before = ""  # the model that was tried before this one
+        retried = False
+        while models:
+            model = models.popleft()
+            if models and self._breaker.rests(model):
+                left, before = left or _resting(model), model
+                continue
+            run = _Run(call, _attempt_of(call, model, before))
+            failure: AskfitError
+            try:
+                async with aclosing(self._attempt(run)) as items:
+                    async for item in items:
+                        if isinstance(item, Text) and len(run.said) == 1:
+                            if left:
+                                yield _notice(left, model)
+                            yield Opened(model, run.attempt.provider)
+                        yield item
+                self._breaker.worked(model)
+                return
+            except ProviderError as error:
+                self._breaker.failed(model, error.code)
+                if run.said:
+                    error.partial = True
+                    raise
+                failure = error
+                if not retried and _soon(error):
+                    retried = True
+                    models.appendleft(model)
+                    await asyncio.sleep(error.retry_after_s or 0.0)
+                    continue
+            except BudgetSpent as error:
+                if call.only or self._settings.file.budget.when_spent == "refuse":
+                    raise
+                failure = error
+                if BUILTIN not in models:
+                    models.append(BUILTIN)
+            except StoreError as error:  # nothing can be reserved: only what is free may answer
+                failure = error
+            if not models:
+                raise failure
+            left, before = left or failure, model
+
+    async def _attempt(self, run: _Run) -> AsyncGenerator[Text | Settled, None]:
+        """One candidate's answer; its row is settled however this ends, unless no call was made for want of budget."""
+        attempt, outcome = run.attempt, "cancelled"
+        stream: AsyncGenerator[Text | Finish, None] | None = None
+        try:
+            await self._budget.reserve(attempt, run.call.prompt)
+            provider = await self._provider(attempt.provider)
+            stream = provider.stream(attempt.model.partition(":")[2], run.call)
+            run.sent = True
+            while run.finish is None:
+                item = await self._next(stream, run)
+                if isinstance(item, Finish):
+                    run.finish = item
+                elif text := run.take(item.text):
+                    yield Text(text)
+            _check(run)
+            outcome = "ok"
+        except BudgetSpent:
+            outcome = ""
+            raise
+        except AskfitError as error:
+            outcome = error.code
+            if isinstance(error, ProviderError | StoreError):
+                raise
+            raise ProviderError(error.code, error.message, error.next_step) from error
+        except Exception as error:
+            outcome = "provider_failed"
+            log.exception("%s failed in a way that was not foreseen.", attempt.model)
+            raise ProviderError("provider_failed", "The model could not answer.", "Try again.") from error
+        finally:
+            # The row first, in a task of its own: whoever cancels us cancels neither it nor, twice, the closing.
+            settling = self._begin_settling(run, outcome) if outcome else None
+            if stream:
+                await _close(stream)
+            settled = await asyncio.shield(settling) if settling else None
+        if settled:
+            yield settled
+
+    async def _next(self, stream: AsyncGenerator[Text | Finish, None], run: _Run) -> Text | Finish:
+        """The next item, within the deadlines. Empty text is a ping by another name."""
+        limits = self._deadlines
+        idle_s = limits.idle_s if run.said else limits.first_text_s - run.elapsed_ms() / 1000
+        left_s = limits.total_s - run.elapsed_ms() / 1000
+        try:
+            async with asyncio.timeout(max(0.0, min(idle_s, left_s))):
+                async for item in stream:
+                    if isinstance(item, Finish) or item.text:
+                        return item
+        except TimeoutError:
+            raise ProviderError("provider_timeout", "The model took too long.", "Try again.", retryable=True) from None
+        raise ProviderError("provider_cut_off", "The model's answer broke off.", "Try again.", retryable=True)
+
+    # ------------------------------------------------------------ settling
+
+    def _begin_settling(self, run: _Run, outcome: str) -> asyncio.Task[Settled]:
+        task = asyncio.create_task(self._settle(run, outcome))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        return task
+
+    async def _settle(self, run: _Run, outcome: str) -> Settled:
+        """Write the row and count it. A ledger that fails now takes no answer away: it is logged."""
+        usage = run.finish.usage if run.finish else _estimate(run, outcome)
+        reason: FinishReason = "cancelled" if outcome == "cancelled" else "error"
+        if run.finish:
+            reason = run.finish.finish_reason
+        settled = Settled(usage, cost_nanos(run.attempt.model, usage), reason, run.ttft_ms, run.elapsed_ms())
+        row = Outcome(outcome, reason, usage, settled.cost_nanos, settled.ttft_ms, settled.total_ms)
+        try:
+            await self._ledger.settle(run.attempt, row)
+        except Exception:
+            log.exception("The ledger could not be written for call %s.", run.attempt.id)
+        telemetry.count_call(run.attempt, outcome, usage, settled.cost_nanos, run.ttft_ms)
+        return settled
+
+    # ------------------------------------------------------------ providers
+
+    async def _provider(self, name: str) -> Provider:
+        """The provider, opened once. Importing an SDK takes over a second: it happens off the event loop."""
+        if name not in self._providers:
+            self._providers[name] = asyncio.ensure_future(asyncio.to_thread(self._open_provider, name, self._settings))
+        try:
+            return await asyncio.shield(self._providers[name])
+        except Exception:
+            self._providers.pop(name, None)
+            raise
+
+    async def warm(self) -> None:
+        """Import what the first call would wait for: the providers that the features ask first, prices, counters."""
+        first = {candidates(self._settings, feature)[0] for feature in self._settings.features}
+        opening = [self._provider(model.partition(":")[0]) for model in first]
+        pricing = [asyncio.to_thread(lambda model: facts(model).priced, model) for model in first]
+        await asyncio.gather(*opening, *pricing, asyncio.to_thread(telemetry.render), return_exceptions=True)
+
+    async def aclose(self) -> None:
+        """Write what is still to be written, then close every provider that was opened."""
+        if self._settling:
+            await asyncio.wait(self._settling)
+        for opening in self._providers.values():
+            with contextlib.suppress(Exception):
+                await (await opening).aclose()
+        self._providers.clear()
+
+
+def _attempt_of(call: Call, model: str, before: str) -> Attempt:
+    provider = model.partition(":")[0]
+    return Attempt(
+        secrets.token_hex(12), call.answer, call.feature, model, provider, call.prompt.sha, call.visitor, before
+    )
+
+
+async def _close(stream: AsyncGenerator[Any, None]) -> None:
+    """End the upstream request. It may hang or fail: the visitor has nothing of it."""
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT_S):
+            await stream.aclose()
+    except Exception as error:
+        log.warning("A provider's stream did not close well (%s).", type(error).__name__)
+
+
+def _check(run: _Run) -> None:
+    """An answer that was refused or is empty is a failure, though its provider calls it whole."""
+    if run.finish and run.finish.finish_reason == "refusal":
+        raise ProviderError("provider_refused", "The model declined to answer.", "Ask in another way.")
+    if not run.said:
+        raise ProviderError("provider_bad_output", "The model answered with nothing.", "Try again.", retryable=True)
+
+
+def _estimate(run: _Run, outcome: str) -> Usage:
+    """What a call used that was cut before its provider told: the prompt's tokens, and those of what was seen."""
+    model, text = run.attempt.model, "".join(run.said)
+    if model == BUILTIN or not run.sent or not (text or outcome in MAYBE_CHARGED):
+        return Usage()
+    output = round(estimate_tokens(text) * facts(model).tokenizer_ratio)
+    return Usage(prompt_tokens(model, run.call.prompt), output, estimated=True)
+
+
+def _soon(error: ProviderError) -> bool:
+    """Is the same model worth waiting for?"""
+    return error.retryable and error.retry_after_s is not None and error.retry_after_s <= RETRY_WITHIN_S
+
+
+def _resting(model: str) -> ProviderError:
+    return ProviderError(
+        "provider_resting", f"{model} failed repeatedly and rests for a moment.", "Try again.", retryable=True
+    )
+
+
+WHO = {True: "the site's built-in answers", False: "another model answers"}
+
+
+def _notice(left: AskfitError, model: str) -> Notice:
+    """What the visitor is told when another than the first choice answers."""
+    who = WHO[model == BUILTIN]
+    if isinstance(left, BudgetSpent):
+        return Notice(code="budget_spent", message=f"{left.message} So {who} instead.")
+    return Notice(code="fell_back", message=f"The AI model did not answer just now, so {who} instead.")

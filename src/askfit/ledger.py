@@ -1,0 +1,309 @@
+"""One row per call: tokens, cache, cost, latency, outcome. Knows what was spent, not what may be.
+
+Costs are integer nano-dollars (1 USD = 10⁹), so that sums are exact on every database. Times are UTC milliseconds; a
+call belongs to the day on which it was begun.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+from askfit.store import Store
+from askfit.types import FinishReason, Usage
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+DAY_MS = 86_400_000
+MONTH_DAYS = 30.44  # the mean
+LOST_AFTER_MS = 15 * 60_000  # no call runs so long: its process has died
+NOTE_CHARS = 2_000
+
+SCHEMA = (
+    """CREATE TABLE calls (
+    id VARCHAR(40) PRIMARY KEY,
+    at_ms BIGINT NOT NULL,
+    state VARCHAR(10) NOT NULL,
+    answer VARCHAR(80) NOT NULL,
+    feature VARCHAR(80) NOT NULL,
+    model VARCHAR(200) NOT NULL,
+    provider VARCHAR(40) NOT NULL,
+    fell_back_from VARCHAR(200) NOT NULL,
+    prompt_sha VARCHAR(80) NOT NULL,
+    visitor VARCHAR(80) NOT NULL,
+    outcome VARCHAR(80) NOT NULL DEFAULT '',
+    finish_reason VARCHAR(20) NOT NULL DEFAULT '',
+    input_tokens BIGINT NOT NULL DEFAULT 0,
+    output_tokens BIGINT NOT NULL DEFAULT 0,
+    cache_read_tokens BIGINT NOT NULL DEFAULT 0,
+    cache_write_tokens BIGINT NOT NULL DEFAULT 0,
+    cache_write_1h_tokens BIGINT NOT NULL DEFAULT 0,
+    estimated BOOLEAN NOT NULL DEFAULT FALSE,
+    reserved_nanos BIGINT NOT NULL DEFAULT 0,
+    cost_nanos BIGINT NOT NULL DEFAULT 0,
+    ttft_ms DOUBLE PRECISION NOT NULL DEFAULT 0,
+    total_ms DOUBLE PRECISION NOT NULL DEFAULT 0
+);
+CREATE INDEX calls_spent ON calls (at_ms, state, reserved_nanos, cost_nanos);
+CREATE INDEX calls_answer ON calls (answer);
+CREATE TABLE feedback (
+    answer VARCHAR(80) NOT NULL,
+    visitor VARCHAR(80) NOT NULL,
+    at_ms BIGINT NOT NULL,
+    rating VARCHAR(20) NOT NULL,
+    reason VARCHAR(40) NOT NULL,
+    note TEXT NOT NULL
+);
+CREATE INDEX feedback_answer ON feedback (answer, visitor);
+CREATE TABLE meta (name VARCHAR(40) PRIMARY KEY, value TEXT NOT NULL)""",
+)
+
+# What a call counts against the budget: until it is settled, all that it may come to.
+SPENT = """SELECT COALESCE(SUM(CASE WHEN at_ms >= :day THEN charged ELSE 0 END), 0) AS day,
+    COALESCE(SUM(charged), 0) AS month
+FROM (SELECT at_ms, CASE WHEN state = 'reserved' THEN reserved_nanos ELSE cost_nanos END AS charged
+      FROM calls WHERE at_ms >= :month) AS charges"""
+
+GROUPS = """SELECT feature, model, COUNT(*) AS calls,
+    SUM(CASE WHEN outcome IN ('ok', 'cancelled') THEN 0 ELSE 1 END) AS failed,
+    SUM(CASE WHEN outcome = 'cancelled' THEN 1 ELSE 0 END) AS cancelled,
+    SUM(input_tokens) AS input_tokens, SUM(output_tokens) AS output_tokens,
+    SUM(cache_read_tokens) AS cache_read_tokens, SUM(cache_write_tokens) AS cache_write_tokens,
+    SUM(cost_nanos) AS cost_nanos
+FROM calls WHERE at_ms >= :since AND state = 'settled' GROUP BY feature, model"""
+
+FIRST_TEXTS = """SELECT feature, model, ttft_ms FROM calls
+WHERE at_ms >= :since AND state = 'settled' AND ttft_ms > 0 ORDER BY feature, model, ttft_ms"""
+
+
+PURGE = (
+    "UPDATE calls SET visitor = '' WHERE at_ms < :before AND visitor <> ''",
+    "UPDATE feedback SET visitor = '', note = '' WHERE at_ms < :before AND (visitor <> '' OR note <> '')",
+    """UPDATE calls SET state = 'settled', outcome = 'lost', finish_reason = 'error', cost_nanos = reserved_nanos,
+    estimated = :yes WHERE state = 'reserved' AND at_ms < :lost""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What is known of a call before it is made."""
+
+    id: str
+    answer: str
+    feature: str
+    model: str
+    provider: str
+    prompt_sha: str
+    visitor: str
+    fell_back_from: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of a call after it."""
+
+    outcome: str  # ok | cancelled | the error's code
+    finish_reason: FinishReason
+    usage: Usage
+    cost_nanos: int
+    ttft_ms: float  # 0 where no text came
+    total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that the calls of one day and of one month may come to."""
+
+    day_nanos: int
+    month_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """The calls of one feature on one model since a time."""
+
+    feature: str
+    model: str
+    calls: int
+    failed: int
+    cancelled: int
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cost_nanos: int
+    month_nanos: int  # a month at this pace
+    ttft_p50_ms: float
+    ttft_p95_ms: float
+
+
+class Ledger:
+    """The calls and the feedback on them."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self.visitor_key = b""  # what visitors' addresses are hashed with
+        self._clock = clock
+
+    async def open(self) -> None:
+        """Bring the tables forward; read the visitors' key, which the first server draws for all."""
+        await self.store.migrate("ledger", SCHEMA)
+        self.visitor_key = bytes.fromhex(await self.store.run(_visitor_key, alone=True))
+
+    def _now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    # ------------------------------------------------------------ calls
+
+    async def reserve(self, attempt: Attempt, nanos: int, caps: Caps) -> Literal["day", "month"] | None:
+        """Hold `nanos` for a call; where that would pass a cap hold nothing and tell which.
+
+        The sum and the new row are one transaction that runs alone, so that servers on one store share one budget.
+        """
+        now_ms = self._now_ms()
+
+        def work(connection: Connection) -> Literal["day", "month"] | None:
+            day, month = _spent(connection, now_ms)
+            if month + nanos > caps.month_nanos:
+                return "month"
+            if day + nanos > caps.day_nanos:
+                return "day"
+            _insert(connection, "calls", asdict(attempt) | _reserved(now_ms, nanos))
+            return None
+
+        return await self.store.run(work, alone=True)
+
+    async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Write the call's one row: over its reservation, or anew where nothing was reserved.
+
+        Settling twice changes nothing.
+        """
+        values = _settled(outcome)
+        begun_ms = self._now_ms() - round(outcome.total_ms)
+
+        def work(connection: Connection) -> None:
+            # One taken for lost is settled all the same: its machine may have slept.
+            open_still = "id = :id AND (state = 'reserved' OR outcome = 'lost')"
+            pairs = ", ".join(f"{name} = :{name}" for name in values)
+            held = f"UPDATE calls SET {pairs} WHERE {open_still}"  # noqa: S608 - our own column names
+            if not _do(connection, held, values | {"id": attempt.id}).rowcount:
+                _insert(connection, "calls", asdict(attempt) | {"at_ms": begun_ms} | values, "ON CONFLICT DO NOTHING")
+
+        await self.store.run(work)
+
+    async def spent(self) -> Caps:
+        """What today's and this month's calls come to, reservations included."""
+        now_ms = self._now_ms()
+        return Caps(*await self.store.read(lambda connection: _spent(connection, now_ms)))
+
+    async def usage(self, since_ms: int = 0) -> tuple[UsageRow, ...]:
+        """Settled calls since a time, by feature and model, dearest first."""
+        since = {"since": since_ms}
+
+        def work(connection: Connection) -> tuple[Sequence[Any], Sequence[Any], int | None]:
+            first = "SELECT MIN(at_ms) FROM calls WHERE at_ms >= :since"
+            return (
+                _do(connection, GROUPS, since).mappings().all(),
+                _do(connection, FIRST_TEXTS, since).all(),
+                _do(connection, first, since).scalar(),
+            )
+
+        groups, first_texts, first_ms = await self.store.read(work)
+        days = max(1.0, (self._now_ms() - (first_ms or 0)) / DAY_MS)
+        waits = {key: [row[2] for row in rows] for key, rows in groupby(first_texts, lambda row: (row[0], row[1]))}
+        rows = [_usage_row(group, waits.get((group["feature"], group["model"]), []), days) for group in groups]
+        return tuple(sorted(rows, key=lambda row: (-row.cost_nanos, row.feature, row.model)))
+
+    # ------------------------------------------------------------ visitors
+
+    async def feedback(self, answer: str, rating: str, reason: str = "", note: str = "", visitor: str = "") -> bool:
+        """Keep what a visitor says of an answer, in place of what they said before; false where no such answer is."""
+        values = {"answer": answer, "visitor": visitor, "rating": rating, "reason": reason, "note": note[:NOTE_CHARS]}
+
+        def work(connection: Connection) -> bool:
+            if _do(connection, "SELECT 1 FROM calls WHERE answer = :answer LIMIT 1", values).first() is None:
+                return False
+            _do(connection, "DELETE FROM feedback WHERE answer = :answer AND visitor = :visitor", values)
+            _insert(connection, "feedback", values | {"at_ms": self._now_ms()})
+            return True
+
+        return await self.store.run(work, alone=True)
+
+    async def purge(self, keep_days: int) -> None:
+        """Forget visitors' ids and notes older than the owner keeps them, and close what a dead process left open.
+
+        A lost call keeps its whole reservation as its cost: the provider may have charged that, and a bound errs high.
+        """
+        now_ms = self._now_ms()
+        values = {"before": now_ms - keep_days * DAY_MS, "lost": now_ms - LOST_AFTER_MS, "yes": True}
+
+        def work(connection: Connection) -> None:
+            for statement in PURGE:
+                _do(connection, statement, values)
+
+        await self.store.run(work)
+
+
+def _do(connection: Connection, statement: str, values: dict[str, Any]) -> Any:
+    from sqlalchemy import text
+
+    return connection.execute(text(statement), values)
+
+
+def _insert(connection: Connection, table: str, values: dict[str, Any], ending: str = "") -> None:
+    names, slots = ", ".join(values), ", ".join(f":{name}" for name in values)
+    _do(connection, f"INSERT INTO {table} ({names}) VALUES ({slots}) {ending}", values)  # noqa: S608 - our own names
+
+
+def _reserved(now_ms: int, nanos: int) -> dict[str, Any]:
+    return {"at_ms": now_ms, "state": "reserved", "reserved_nanos": nanos}
+
+
+def _settled(outcome: Outcome) -> dict[str, Any]:
+    values = asdict(outcome) | asdict(outcome.usage) | {"state": "settled"}
+    del values["usage"]
+    return values
+
+
+def _spent(connection: Connection, now_ms: int) -> tuple[int, int]:
+    """(today, this month): settled costs and outstanding reservations."""
+    today = datetime.fromtimestamp(now_ms / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    begun = {"day": today, "month": today.replace(day=1)}
+    row = _do(connection, SPENT, {span: round(at.timestamp() * 1000) for span, at in begun.items()}).one()
+    return int(row.day), int(row.month)
+
+
+def _visitor_key(connection: Connection) -> str:
+    fresh = {"name": "visitor_key", "value": secrets.token_hex(32)}
+    _insert(connection, "meta", fresh, "ON CONFLICT DO NOTHING")
+    return str(_do(connection, "SELECT value FROM meta WHERE name = :name", fresh).scalar_one())
+
+
+def _usage_row(group: Any, waits: list[float], days: float) -> UsageRow:
+    """`waits` are sorted."""
+    counts: dict[str, Any] = {name: value if isinstance(value, str) else int(value) for name, value in group.items()}
+    return UsageRow(
+        **counts,
+        month_nanos=round(counts["cost_nanos"] * MONTH_DAYS / days),
+        ttft_p50_ms=_rank(waits, 0.5),
+        ttft_p95_ms=_rank(waits, 0.95),
+    )
+
+
+def _rank(values: list[float], share: float) -> float:
+    """The nearest-rank percentile of sorted values."""
+    return values[max(0, math.ceil(len(values) * share) - 1)] if values else 0.0
+
+
+def month_share(now: datetime) -> float:
+    """How much of the month is over: 0–1, for projecting its cost."""
+    begun = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = (begun + timedelta(days=32)).replace(day=1)
+    return (now - begun) / (following - begun)

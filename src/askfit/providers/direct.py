@@ -1,0 +1,319 @@
+"""What `anthropic` and `openai` share: pydantic-ai's direct model layer, the wire under it, usage, errors.
+
+One request per call: the SDKs' own retries are off and nothing is debounced. Knows nothing of deadlines, money or
+fallbacks: a stream that only pings is the gateway's to end.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+import httpx2
+from pydantic_ai import exceptions as fault
+from pydantic_ai.messages import (
+    CachePoint,
+    InstructionPart,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    UserPromptPart,
+)
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai.settings import ModelSettings
+
+from askfit.errors import ProviderError
+from askfit.providers.faults import provider_error
+from askfit.text import estimate_tokens
+from askfit.types import Call, Finish, FinishReason, Prompt, Text, Usage
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 120.0  # between two reads; the gateway's deadlines are shorter
+KEEPALIVE_S = 60.0  # a visitor's next question finds the connection still open
+HISTORY_WORTH_TOKENS = 200  # 0.02 cents of Haiku 4.5: caching less saves nothing that anyone would see
+TAIL_BYTES = 512  # the closing event with its padding fits well within
+
+SCHEMA_ASKED = "\n\nAnswer with one JSON object of this JSON Schema, without code fences and without another word:\n"
+
+FINISH_REASONS: Mapping[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "stop": "stop",
+    "max_tokens": "length",
+    "length": "length",
+    "model_context_window_exceeded": "length",
+    "pause_turn": "length",  # the provider would go on if asked; we do not ask
+    "refusal": "refusal",
+    "content_filter": "refusal",
+}
+
+
+@dataclass(slots=True)
+class Wire:
+    """What the HTTP layer saw of one answer, beneath the SDK: rate-limit headers and the last bytes."""
+
+    headers: dict[str, str] = field(default_factory=dict)
+    begun: bool = False
+    tail: bytes = b""
+
+
+_wire: ContextVar[Wire] = ContextVar("askfit_wire")
+
+
+class _Watched(httpx2.AsyncByteStream):
+    """A response body that remembers how it ended."""
+
+    def __init__(self, body: httpx2.AsyncByteStream, wire: Wire) -> None:
+        self._body = body
+        self._wire = wire
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._body:
+            self._wire.tail = (self._wire.tail + chunk)[-TAIL_BYTES:]
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
+
+
+async def _watch(response: httpx2.Response) -> None:
+    """Client hook: the response belongs to the request that the current task is sending."""
+    wire = _wire.get()
+    wire.begun = response.status_code < 400
+    wire.headers = {name: value for name, value in response.headers.items() if "ratelimit" in name}
+    if isinstance(response.stream, httpx2.AsyncByteStream):
+        response.stream = _Watched(response.stream, wire)
+
+
+def open_http() -> httpx2.AsyncClient:
+    """A client whose bytes we can watch: uncompressed, so that the end mark of a stream is legible."""
+    return httpx2.AsyncClient(
+        timeout=timeouts(),
+        limits=httpx2.Limits(max_connections=200, max_keepalive_connections=20, keepalive_expiry=KEEPALIVE_S),
+        headers={"accept-encoding": "identity"},
+        event_hooks={"response": [_watch]},
+    )
+
+
+def timeouts() -> httpx2.Timeout:
+    """For the HTTP client and the SDK over it, which would else set its own ten minutes per request."""
+    return httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+
+
+def plain_settings(prompt: Prompt) -> ModelSettings:
+    """No thinking before a short answer, nothing of pydantic-ai's own in the system text.
+
+    Sampling parameters stay unset: newer models refuse them.
+    """
+    return ModelSettings(max_tokens=prompt.max_output_tokens, thinking=False, framing_announcement="never")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one provider differs from the other."""
+
+    provider: str
+    key: str = field(repr=False)  # to strike it out should it ever come back in a message
+    key_name: str  # the environment variable that holds it
+    end_mark: bytes  # stands in the closing event of a whole answer, and nowhere else on the wire
+    reason_ends: bool  # is a finish reason without the end mark a whole answer?
+    model: Callable[[str], Model]
+    settings: Callable[[Prompt], ModelSettings] = plain_settings
+
+
+class Direct:
+    """Streams calls through pydantic-ai's models. Owns the HTTP client."""
+
+    def __init__(self, dialect: Dialect, http: httpx2.AsyncClient) -> None:
+        self._dialect = dialect
+        self._http = http
+        self._models: dict[str, Model] = {}
+        self._schema_refused: set[str] = set()
+
+    async def stream(self, model_name: str, call: Call) -> AsyncGenerator[Text | Finish, None]:
+        """The answer. A schema that the endpoint refuses is asked for in words instead, once and from then on."""
+        model = self._models.get(model_name) or self._models.setdefault(model_name, self._dialect.model(model_name))
+        native = (
+            call.prompt.output_schema is not None
+            and model_name not in self._schema_refused
+            and model.profile.get("supports_json_schema_output", False)
+        )
+        begun = False
+        try:
+            async with aclosing(self._attempt(model, call.prompt, native)) as pieces:
+                async for piece in pieces:
+                    begun = True
+                    yield piece
+            return
+        except ProviderError as error:
+            if begun or not native or error.code != "provider_bad_request":
+                raise
+        async with aclosing(self._attempt(model, call.prompt, native=False)) as pieces:
+            async for piece in pieces:
+                self._schema_refused.add(model_name)
+                yield piece
+
+    async def _attempt(self, model: Model, prompt: Prompt, native: bool) -> AsyncGenerator[Text | Finish, None]:
+        wire = Wire()
+        _wire.set(wire)
+        said: list[str] = []
+        try:
+            request = model.request_stream(
+                to_messages(prompt), self._dialect.settings(prompt), to_parameters(prompt, native)
+            )
+            async with request as response:
+                async for event in response:
+                    if text := text_of(event):
+                        said.append(text)
+                        yield Text(text)
+        except Exception as error:  # the SDKs leak their parsers' own errors where a stream has a strange form
+            raise to_provider_error(error, self._dialect, model.model_name, wire) from None
+        yield self._finish(response, wire, prompt, "".join(said))
+
+    def _finish(self, response: StreamedResponse, wire: Wire, prompt: Prompt, said: str) -> Finish:
+        """The provider's own word that the answer is whole; a clean end without it is a cut like any other."""
+        reason = (response.provider_details or {}).get("finish_reason")
+        refused = response.finish_reason == "content_filter"  # OpenAI's refusals come without a reason of their own
+        ended = self._dialect.end_mark in wire.tail or (self._dialect.reason_ends and bool(reason or refused))
+        if not ended:
+            raise provider_error("provider_cut_off", f"{self._dialect.provider}:{response.model_name}")
+        finish = "refusal" if refused else FINISH_REASONS.get(str(reason), "stop")
+        return Finish(to_usage(response, prompt, said), finish, wire.headers)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def system_text(prompt: Prompt) -> str:
+    """The cached part: the same bytes for every visitor and every question."""
+    return "\n\n".join(part for part in (prompt.instructions, prompt.prefix) if part)
+
+
+def to_messages(prompt: Prompt) -> list[ModelMessage]:
+    """History and question; the end of a history worth it is marked for the cache, for five minutes: the visit's."""
+    *history, question = prompt.messages
+    worth = prompt.cache_ttl and sum(estimate_tokens(turn.text) for turn in history) >= HISTORY_WORTH_TOKENS
+    messages: list[ModelMessage] = [
+        ModelRequest(parts=[UserPromptPart(turn.text)])
+        if turn.role == "user"
+        else ModelResponse(parts=[TextPart(turn.text)])
+        for turn in history
+    ]
+    asked = UserPromptPart([CachePoint(ttl="5m"), question.text] if worth else question.text)
+    return [*messages, ModelRequest(parts=[asked])]
+
+
+def to_parameters(prompt: Prompt, native: bool) -> ModelRequestParameters:
+    """The system text, and the schema either as the provider's own structured output or in words."""
+    system = system_text(prompt)
+    if prompt.output_schema is None:
+        return ModelRequestParameters(instruction_parts=[InstructionPart(system)])
+    schema = dict(prompt.output_schema)
+    if not native:
+        return ModelRequestParameters(instruction_parts=[InstructionPart(system + SCHEMA_ASKED + json.dumps(schema))])
+    return ModelRequestParameters(
+        instruction_parts=[InstructionPart(system)],
+        output_mode="native",
+        output_object=OutputObjectDefinition(json_schema=schema, name="answer"),
+        allow_text_output=False,
+    )
+
+
+# ---------------------------------------------------------------- what comes back
+
+
+def text_of(event: ModelResponseStreamEvent | object) -> str:
+    """The visible text of one event; thinking is not."""
+    if isinstance(event, PartStartEvent) and isinstance(event.part, TextPart):
+        return event.part.content
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        return event.delta.content_delta
+    return ""
+
+
+def to_usage(response: StreamedResponse, prompt: Prompt, said: str) -> Usage:
+    """As the provider counted, cache included in the input; estimated where the endpoint counts nothing."""
+    usage = response.usage
+    if not usage.input_tokens and not usage.output_tokens:
+        asked = [system_text(prompt), *(turn.text for turn in prompt.messages)]
+        return Usage(sum(map(estimate_tokens, asked)), estimate_tokens(said), estimated=True)
+    return Usage(
+        input_tokens=usage.input_tokens,  # genai-prices has added both cache counters to Anthropic's
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        cache_write_1h_tokens=usage.details.get("ephemeral_1h_input_tokens", 0),
+    )
+
+
+# The first row whose class fits: a subclass stands above its parent.
+CODES: tuple[tuple[type[Exception], str], ...] = (
+    (fault.ModelTimeoutError, "provider_timeout"),
+    (fault.ModelContextWindowExceededError, "provider_too_large"),
+    (fault.ModelAuthenticationError, "provider_key_refused"),
+    (fault.ModelNotFoundError, "provider_model_unknown"),
+    (fault.ModelQuotaExceededError, "provider_billing"),
+    (fault.ModelRateLimitError, "provider_rate_limited"),
+    (fault.ModelUnavailableError, "provider_overloaded"),
+    (fault.ModelServerError, "provider_overloaded"),
+    (fault.ModelRequestRejectedError, "provider_bad_request"),
+    (httpx2.TimeoutException, "provider_timeout"),
+)
+STATUS_CODES = {408: "provider_timeout", 413: "provider_too_large", 504: "provider_timeout"}
+REFUSALS = frozenset({"content_filter", "content_policy_violation"})
+
+
+def to_provider_error(error: Exception, dialect: Dialect, model_name: str, wire: Wire) -> ProviderError:
+    """One of the stable codes for whatever the model layer, an SDK or the network raised."""
+    return provider_error(
+        _code(error, wire),
+        f"{dialect.provider}:{model_name}",
+        key_name=dialect.key_name,
+        key=dialect.key,
+        retry_after_s=getattr(error, "retry_after", None),
+        words=_words(getattr(error, "body", None)),
+    )
+
+
+def _code(error: Exception, wire: Wire) -> str:
+    body, status = getattr(error, "body", None), getattr(error, "status_code", None)
+    if "spend_limit" in json.dumps(body, default=str):
+        return "provider_spend_limit"  # sent as a 429, yet no wait helps
+    if getattr(error, "provider_error_code", None) in REFUSALS:
+        return "provider_refused"
+    if status in STATUS_CODES:
+        return STATUS_CODES[status]
+    for kind, code in CODES:
+        if isinstance(error, kind):
+            return code
+    if isinstance(error, fault.ModelConnectionError | httpx2.TransportError):
+        return "provider_cut_off" if wire.begun else "provider_unreachable"
+    if isinstance(error, fault.UnexpectedModelBehavior) and not wire.tail.strip():
+        return "provider_cut_off"  # a 200 without a single event
+    if isinstance(error, fault.ModelAPIError) and error.in_stream:
+        return "provider_overloaded"  # an error event of a type we do not know
+    if isinstance(status, int) and 400 <= status < 500:
+        return "provider_bad_request"
+    return "provider_bad_output"
+
+
+def _words(body: object) -> str:
+    """The provider's own message in an error body, wherever it stands."""
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        message = inner.get("message") if isinstance(inner, Mapping) else inner
+        return str(message or "")
+    return ""

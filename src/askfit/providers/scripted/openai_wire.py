@@ -1,0 +1,124 @@
+"""OpenAI's chat completions as bytes: what a request means, and each chunk of an answer. Knows no network."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from askfit.providers.scripted.behaviours import Asked, Fault, Malformed
+from askfit.providers.scripted.cache import Block, Charge
+from askfit.types import FinishReason, Message
+
+PATH = "/v1/chat/completions"
+AUTH_REQUIRED = False  # as on Ollama, llama.cpp and vLLM
+CREATED_S = 1_793_491_200
+CACHED_STEP_TOKENS = 128  # cached tokens are counted in steps, from 1,024 on
+FINISH_REASONS: Mapping[FinishReason, str] = {"stop": "stop", "length": "length", "refusal": "content_filter"}
+CODES = {401: "invalid_api_key", 404: "model_not_found", 413: "request_too_large", 429: "rate_limit_exceeded"}
+
+
+def read(body: Mapping[str, Any]) -> Asked:
+    """What is asked; Malformed where the request is not one."""
+    if not body.get("model"):
+        raise Malformed("you must provide a model parameter")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Malformed("'messages' must contain at least one message")
+    system = [turn for turn in messages if turn["role"] in ("system", "developer")]
+    form = (body.get("response_format") or {}).get("json_schema") or {}
+    return Asked(
+        body["model"],
+        "\n\n".join(_text(turn["content"]) for turn in system),
+        tuple(Message(turn["role"], _text(turn["content"])) for turn in messages if turn not in system),
+        body.get("max_completion_tokens") or body.get("max_tokens") or 4096,
+        form.get("schema"),
+    )
+
+
+def _text(content: Any) -> str:
+    return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in content or [])
+
+
+def cache_seed(body: Mapping[str, Any]) -> str:
+    return json.dumps([body["model"], body.get("response_format")])
+
+
+def blocks(body: Mapping[str, Any]) -> list[Block]:
+    """OpenAI caches by itself: each message ends a prefix that may be read again."""
+    return [Block(_text(turn["content"]), "5m", json.dumps(turn).encode()) for turn in body["messages"]]
+
+
+class Answer:
+    """One answer's bytes: the chunks of a stream, or the whole completion."""
+
+    def __init__(self, body: Mapping[str, Any], charge: Charge) -> None:
+        self._id = f"chatcmpl-{secrets.token_hex(12)}"
+        self._model = body["model"]
+        self._charge = charge
+        self._tell_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+
+    def usage(self, output_tokens: int) -> dict[str, Any]:
+        """As OpenAI counts: prompt_tokens include the cached ones; writing costs nothing and is not told."""
+        prompt, cached = self._charge.total, self._charge.read // CACHED_STEP_TOKENS * CACHED_STEP_TOKENS
+        return {
+            "prompt_tokens": prompt,
+            "completion_tokens": output_tokens,
+            "total_tokens": prompt + output_tokens,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
+
+    def _chunk(self, delta: Mapping[str, Any] | None, finish: str | None = None, **more: Any) -> bytes:
+        choices = [] if delta is None else [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
+        head = {"id": self._id, "object": "chat.completion.chunk", "created": CREATED_S, "model": self._model}
+        return _event({**head, "choices": choices, **more})
+
+    def opening(self) -> Iterator[bytes]:
+        yield self._chunk({"role": "assistant", "content": ""})
+
+    def ping(self) -> bytes:
+        return b": ping\n\n"
+
+    def piece(self, text: str) -> bytes:
+        return self._chunk({"content": text})
+
+    def closing(self, finish: FinishReason, output_tokens: int) -> Iterator[bytes]:
+        yield self._chunk({}, FINISH_REASONS[finish])
+        if self._tell_usage:
+            yield self._chunk(None, usage=self.usage(output_tokens))
+        yield b"data: [DONE]\n\n"
+
+    def whole(self, text: str, finish: FinishReason, output_tokens: int) -> dict[str, Any]:
+        message = {"role": "assistant", "content": text, "refusal": None}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": FINISH_REASONS[finish]}
+        head = {"id": self._id, "object": "chat.completion", "created": CREATED_S, "model": self._model}
+        return {**head, "choices": [choice], "usage": self.usage(output_tokens)}
+
+
+def _event(data: Mapping[str, Any]) -> bytes:
+    return f"data: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def error_event(fault: Fault) -> bytes:
+    return _event({"error": {"message": fault.message, "type": "server_error", "param": None, "code": "overloaded"}})
+
+
+def broken_event() -> bytes:
+    return b'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"conte\n\n'
+
+
+def error_body(fault: Fault, name: str, message: str, request_id: str) -> dict[str, Any]:
+    kind = "server_error" if fault.status >= 500 else "invalid_request_error"
+    code = "project_spend_limit_exceeded" if name == "spend_limit" else CODES.get(fault.status)
+    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def headers(request_id: str, served: int) -> dict[str, str]:
+    """The headers of every answer; the limits are those of a small account."""
+    return {
+        "x-request-id": request_id,
+        "x-ratelimit-limit-requests": "500",
+        "x-ratelimit-remaining-requests": str(max(0, 500 - served)),
+        "x-ratelimit-reset-requests": "120ms",
+    }

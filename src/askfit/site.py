@@ -1,0 +1,89 @@
+"""Everything that serving one site needs, opened once: settings, corpus, matrix, gateway, ledger, limits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import ipaddress
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from askfit.config import Settings
+from askfit.corpus import Corpus, load_corpus
+from askfit.gateway import Gateway
+from askfit.ledger import Ledger
+from askfit.limits import Budget, Counts
+from askfit.routing import check_model_names
+from askfit.skills import Matrix, load_matrix
+from askfit.store import open_store
+
+log = logging.getLogger(__name__)
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site, open."""
+
+    settings: Settings
+    corpus: Corpus
+    matrix: Matrix | None  # None where [skills] is left out: /fit-check is off
+    gateway: Gateway
+    ledger: Ledger
+    counts: Counts
+
+    def visitor_id(self, address: str) -> str:
+        """A keyed hash of a visitor's address: the same visitor, never the address."""
+        return hmac.new(self.ledger.visitor_key, _household(address).encode(), hashlib.sha256).hexdigest()[:24]
+
+
+def _household(address: str) -> str:
+    """An IPv6 visitor has a whole /64 to ask from: it counts as one."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        parsed = parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False).network_address
+    return str(parsed)
+
+
+@asynccontextmanager
+async def open_site(settings: Settings, progress: Callable[[int, int], None] | None = None) -> AsyncIterator[Site]:
+    """Open the store, read the corpus and the matrix, and close everything at the end."""
+    check_model_names(settings)
+    async with AsyncExitStack() as closing:
+        store = await asyncio.to_thread(open_store, settings)
+        closing.push_async_callback(store.aclose)
+        ledger = Ledger(store)
+        await ledger.open()
+        await ledger.purge(settings.file.privacy.keep_questions_days)
+        matrix = await asyncio.to_thread(load_matrix, settings) if settings.file.skills else None
+        corpus = await asyncio.to_thread(load_corpus, settings, progress)
+        closing.callback(corpus.close)
+        gateway = Gateway(settings, ledger, Budget(settings, ledger))
+        closing.push_async_callback(gateway.aclose)
+        purging = asyncio.create_task(_purge_daily(ledger, settings.file.privacy.keep_questions_days))
+        closing.push_async_callback(_end, purging)
+        yield Site(settings, corpus, matrix, gateway, ledger, Counts(settings))
+
+
+async def _purge_daily(ledger: Ledger, keep_days: int) -> None:
+    """A server may run for months: what it promised to forget it forgets meanwhile too."""
+    while True:
+        await asyncio.sleep(DAY_S)
+        try:
+            await ledger.purge(keep_days)
+        except Exception:
+            log.exception("What is older than %d days could not be purged.", keep_days)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,89 @@
+"""Logs and counters. Knows the shape of a call's figures, nothing of who made it or what was said."""
+
+from __future__ import annotations
+
+import json
+import logging
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from askfit.types import NANOS_PER_USD, Usage
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+FIRST_TEXT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 20.0)  # the built-in to the gateway's patience
+FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class Labelled(Protocol):
+    """What a call is counted under."""
+
+    @property
+    def feature(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a record, for machines that collect logs; what is given as `extra=` stands beside the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record on one line."""
+        line = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in FIELDS}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_up_logging(level: int = logging.WARNING, *, form: Literal["plain", "json"] = "plain") -> None:
+    """askfit's records on stderr, one line each; a second call changes nothing."""
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines() if form == "json" else plain)
+    logging.basicConfig(level=level, handlers=[handler])
+
+
+@cache
+def _metrics() -> tuple[CollectorRegistry, dict[str, Any]]:
+    from prometheus_client import CollectorRegistry, Counter, Histogram
+
+    registry = CollectorRegistry()
+    labels = ("feature", "model")
+    return registry, {
+        "calls": Counter("askfit_calls", "Calls by outcome", (*labels, "outcome"), registry=registry),
+        "tokens": Counter("askfit_tokens", "Tokens by kind", (*labels, "kind"), registry=registry),
+        "cost": Counter("askfit_cost_usd", "Cost in US dollars", labels, registry=registry),
+        "ttft": Histogram(
+            "askfit_first_text_seconds",
+            "Time to the first text",
+            labels,
+            buckets=FIRST_TEXT_BUCKETS_S,
+            registry=registry,
+        ),
+    }
+
+
+def count_call(call: Labelled, outcome: str, usage: Usage, cost_nanos: int, ttft_ms: float) -> None:
+    """Count one settled call; `ttft_ms` is 0 where no text came."""
+    _, metrics = _metrics()
+    labels = (call.feature, call.model)
+    metrics["calls"].labels(*labels, outcome).inc()
+    for kind in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
+        metrics["tokens"].labels(*labels, kind.removesuffix("_tokens")).inc(max(0, getattr(usage, kind)))
+    metrics["cost"].labels(*labels).inc(cost_nanos / NANOS_PER_USD)
+    if ttft_ms:
+        metrics["ttft"].labels(*labels).observe(ttft_ms / 1000)
+
+
+def render() -> bytes:
+    """Every counter in Prometheus' text form."""
+    from prometheus_client import generate_latest
+
+    return generate_latest(_metrics()[0])

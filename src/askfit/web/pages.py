@@ -1,0 +1,156 @@
+"""The pages, rendered on the server: whole without JavaScript, the widget's frame with it. Knows forms, not routes."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from askfit.config import Settings
+from askfit.errors import AskfitError
+from askfit.site import Site
+from askfit.types import Answer, Assessment
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+MOST_HISTORY = 6  # turns carried in a form's hidden field
+MOST_SUGGESTIONS = 4
+VERDICTS = {
+    "strong": "Strong fit",
+    "moderate": "Moderate fit",
+    "stretch": "A stretch",
+    "misfit": "Misfit",
+    "insufficient_information": "Too little to judge",
+}
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("askfit.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["safe_url"] = safe_url
+    environment.filters["found_url"] = found_url
+    environment.filters["place"] = place
+    return environment
+
+
+def _render(template: str, settings: Settings, **values: Any) -> str:
+    shared = {"site": settings.site, "features": settings.features, "verdicts": VERDICTS, "standalone": False}
+    return _environment().get_template(template).render(**(shared | values))
+
+
+def safe_url(url: str) -> str:
+    """The address if it is http(s) or mail, else nothing."""
+    return url if urlsplit(url).scheme in ("http", "https", "mailto") else ""
+
+
+def found_url(citation: Any) -> str:
+    """The citation's address, leading to the quoted words where the browser can show them."""
+    url = safe_url(citation.url)
+    if not url or len(citation.quote) > 200:
+        return url
+    fragment = quote(" ".join(citation.quote.split()), safe="").replace("-", "%2D")
+    return f"{url}{'' if '#' in url else '#'}:~:text={fragment}"
+
+
+def place(citation: Any) -> str:
+    """Where a citation stands, for people: host and path."""
+    parts = urlsplit(citation.url)
+    return f"{parts.netloc}{parts.path}".rstrip("/") or str(citation.document)
+
+
+def index_page(settings: Settings) -> str:
+    """What this site offers."""
+    return _render("index.html", settings)
+
+
+def ask_page(
+    settings: Settings,
+    name: str,
+    *,
+    site: Site,
+    body: Any = None,
+    result: Answer | None = None,
+    error: AskfitError | None = None,
+    given: dict[str, Any] | None = None,
+) -> str:
+    """The chat, with the conversation so far where a form was posted."""
+    turns = [turn.model_dump() for turn in body.history] if body else []
+    if result:
+        turns.append({"question": body.question, "answer": result.answer})
+    return _render(
+        "ask.html",
+        settings,
+        name=name,
+        feature=settings.features[name],
+        earlier=turns[:-1] if result else turns,
+        question=body.question if body and not error else (given or {}).get("question", ""),
+        result=result,
+        error=error,
+        history=json.dumps(turns[-MOST_HISTORY:], ensure_ascii=False),
+        conversation=(result.conversation if result else None) or "",
+        suggestions=suggestions(site),
+    )
+
+
+def suggestions(site: Site) -> list[str]:
+    """Questions that the corpus answers: its own headings that end in a question mark, shortest first."""
+    headings = {section.heading.rsplit(" › ", 1)[-1] for section in site.corpus.sections}
+    asked = [heading for heading in headings if heading.endswith("?") and len(heading) <= 70]
+    return sorted(asked, key=lambda heading: (len(heading), heading))[:MOST_SUGGESTIONS]
+
+
+def fit_page(
+    settings: Settings,
+    name: str,
+    *,
+    site: Site,
+    body: Any = None,
+    result: Assessment | None = None,
+    error: AskfitError | None = None,
+    given: dict[str, Any] | None = None,
+) -> str:
+    """The form for a posting, with its assessment where one was posted."""
+    posting = (body.posting if body else None) or (given or {}).get("posting", "")
+    return _render(
+        "fit.html", settings, name=name, feature=settings.features[name], posting=posting, result=result, error=error
+    )
+
+
+def assessment_page(settings: Settings, result: Assessment) -> str:
+    """One assessment as a file to keep: nothing is loaded from anywhere."""
+    style = files("askfit.web").joinpath("static", "askfit.css").read_text(encoding="utf-8")
+    return _render("report.html", settings, result=result, standalone=True, style=style)
+
+
+def llms_txt(settings: Settings, site: Site) -> str:
+    """The site for agents, in the llms.txt form: who it is about, what it offers, its pages."""
+    about = settings.site
+    lines = [
+        f"# {_line(about.name)}",
+        "",
+        f"> The personal site of {_line(about.name)}. Ask it, or match a job posting.",
+        "",
+    ]
+    lines += ["## Features", ""]
+    for name, feature in settings.features.items():
+        does = {"chat": "POST {question}: an answer from the pages below", "assessment": "POST {posting}: how it fits"}
+        lines.append(f"- [{name}]({feature.path}): {does[feature.kind]} (JSON, or text/event-stream)")
+    lines += ["- [API](/openapi.json)", "", "## Pages", ""]
+    lines += [f"- [{_line(document.title)}]({document.url})" for document in site.corpus.documents if document.url]
+    return "\n".join(lines) + "\n"
+
+
+def _line(text: str) -> str:
+    return re.sub(r"[\[\]\s]+", " ", text).strip()

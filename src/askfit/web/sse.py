@@ -1,0 +1,126 @@
+"""Server-sent events: encode, ping, buffer for a resume, and close what nobody listens to. Knows no feature.
+
+A run is one answer being made: its events go to a buffer, readers follow the buffer. So a reader whose connection
+broke can come back with `Last-Event-ID` within 60 s and lose nothing; and a run whose last reader left is closed after
+a short grace, which closes the request to the model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from askfit.types import Event, Failed, Start
+
+PING_S = 15.0
+KEEP_S = 60.0  # after its end, for Last-Event-ID
+GRACE_S = 1.0  # long enough for a reload or a network switch, short enough that a visitor who left costs little
+MOST_RUNS = 500
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+def encode(event: Event, id: str) -> bytes:
+    """One event as bytes: JSON on one line."""
+    data = event.model_dump_json(exclude_none=isinstance(event, Start | Failed))
+    return f"event: {event.event}\nid: {id}\ndata: {data}\n\n".encode()
+
+
+@dataclass(slots=True)
+class Run:
+    """One answer's events so far, and whether more will come."""
+
+    events: AsyncIterator[Event]
+    answer: str
+    sent: list[bytes] = field(default_factory=list)
+    over: bool = False
+    readers: int = 0
+    touched: float = field(default_factory=time.monotonic)
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    task: asyncio.Task[None] | None = None
+    leaving: asyncio.TimerHandle | None = None
+
+
+class Runs:
+    """The answers that are being made or may still be resumed."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+
+    async def begin(self, events: AsyncIterator[Event]) -> Run:
+        """Start a run; an error before its first event is raised here, so that it can be told as a problem."""
+        first = await anext(events)
+        answer = first.answer if isinstance(first, Start) else f"run{id(events):x}"
+        run = Run(events, answer)
+        run.sent.append(encode(first, f"{answer}:1"))
+        self._forget_old()
+        self._runs[answer] = run
+        run.task = asyncio.create_task(self._pump(run))
+        return run
+
+    def resumed(self, last_event_id: str) -> tuple[Run, int] | None:
+        """The run and how many of its events the reader has, or None where it is gone."""
+        answer, _, number = last_event_id.rpartition(":")
+        run = self._runs.get(answer)
+        if run is None or not number.isdecimal() or (time.monotonic() - run.touched > KEEP_S and run.over):
+            return None
+        return run, min(int(number), len(run.sent))
+
+    async def _pump(self, run: Run) -> None:
+        try:
+            async for event in run.events:
+                await self._add(run, event)
+        except asyncio.CancelledError:
+            await self._add(run, Failed(code="stopped", message="The stream was stopped.", partial=True))
+        finally:
+            if close := getattr(run.events, "aclose", None):
+                with contextlib.suppress(Exception):
+                    await close()
+            run.over = True
+            run.touched = time.monotonic()
+            async with run.news:
+                run.news.notify_all()
+
+    async def _add(self, run: Run, event: Event) -> None:
+        run.sent.append(encode(event, f"{run.answer}:{len(run.sent) + 1}"))
+        async with run.news:
+            run.news.notify_all()
+
+    async def follow(self, run: Run, seen: int = 0) -> AsyncIterator[bytes]:
+        """The run's events from a place on, with a ping where nothing comes for a while."""
+        run.readers += 1
+        if run.leaving:
+            run.leaving.cancel()
+        try:
+            while True:
+                while seen < len(run.sent):
+                    yield run.sent[seen]
+                    seen += 1
+                if run.over:
+                    return
+                try:
+                    async with asyncio.timeout(PING_S), run.news:
+                        while seen == len(run.sent) and not run.over:
+                            await run.news.wait()
+                except TimeoutError:
+                    yield b": ping\n\n"
+        finally:
+            run.readers -= 1
+            if not run.readers and not run.over and run.task:
+                run.leaving = asyncio.get_running_loop().call_later(GRACE_S, run.task.cancel)
+
+    def _forget_old(self) -> None:
+        now = time.monotonic()
+        for answer, run in list(self._runs.items()):
+            if run.over and (now - run.touched > KEEP_S or len(self._runs) >= MOST_RUNS):
+                del self._runs[answer]
+
+    async def aclose(self) -> None:
+        """End every run; its readers get an error event."""
+        tasks = [run.task for run in self._runs.values() if run.task and not run.over]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,349 @@
+"""The ledger: one row a call, exact sums, and a budget that several servers cannot overspend together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as drawn
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from askfit.config import Settings
+from askfit.ledger import Attempt, Caps, Ledger, Outcome
+from askfit.store import open_store
+from askfit.types import Usage
+from conftest import POSTGRES_URL
+
+MakeSite = Callable[..., Settings]
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
+DAY_S = 86_400
+AMPLE = Caps(10**12, 10**12)
+
+
+def attempt(number: int | str, **more: str) -> Attempt:
+    known = {"answer": f"answer-{number}", "feature": "ask", "model": "anthropic:m", "provider": "anthropic"}
+    return Attempt(**{"id": str(number), "prompt_sha": "abc", "visitor": "v1", **known, **more})  # type: ignore[arg-type]
+
+
+def outcome(cost_nanos: int = 0, **more: object) -> Outcome:
+    known = Outcome("ok", "stop", Usage(100, 20, 60, 30, 10), cost_nanos, 250.0, 900.0)
+    return replace(known, **more)  # type: ignore[arg-type]
+
+
+class Clock:
+    """A time that a test sets."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def opened(settings: Settings, clock: Callable[[], float] | None = None) -> AsyncIterator[Ledger]:
+    store = open_store(settings)
+    ledger = Ledger(store, clock or Clock())
+    await ledger.open()
+    yield ledger
+    await store.aclose()
+
+
+async def rows(ledger: Ledger, table: str = "calls") -> list[dict[str, object]]:
+    query = text(f"SELECT * FROM {table} ORDER BY at_ms, answer")
+    return await ledger.store.read(lambda connection: [dict(row) for row in connection.execute(query).mappings()])
+
+
+async def test_a_call_is_one_row_from_reservation_to_outcome(make_site: MakeSite) -> None:
+    """What was held becomes what was spent, in the same row, with every figure that the provider told."""
+    async with opened(make_site({})) as ledger:
+        assert await ledger.reserve(attempt(1, fell_back_from="anthropic:x"), 500, AMPLE) is None
+        assert await ledger.spent() == Caps(500, 500)
+        await ledger.settle(attempt(1), outcome(120))
+        assert await ledger.spent() == Caps(120, 120)
+        (row,) = await rows(ledger)
+    assert row == {
+        "id": "1", "at_ms": int(NOON * 1000), "state": "settled", "answer": "answer-1", "feature": "ask",
+        "model": "anthropic:m", "provider": "anthropic", "fell_back_from": "anthropic:x", "prompt_sha": "abc",
+        "visitor": "v1", "outcome": "ok", "finish_reason": "stop", "input_tokens": 100, "output_tokens": 20,
+        "cache_read_tokens": 60, "cache_write_tokens": 30, "cache_write_1h_tokens": 10, "estimated": 0,
+        "reserved_nanos": 500, "cost_nanos": 120, "ttft_ms": 250.0, "total_ms": 900.0,
+    }  # fmt: skip
+
+
+async def test_settling_twice_changes_nothing(make_site: MakeSite) -> None:
+    """A row is final: a late second outcome neither adds nor overwrites."""
+    async with opened(make_site({})) as ledger:
+        for reserved in (True, False):
+            call = attempt(f"twice-{reserved}")
+            if reserved:
+                await ledger.reserve(call, 500, AMPLE)
+            await ledger.settle(call, outcome(120))
+            await ledger.settle(call, outcome(999, outcome="cancelled"))
+        assert [(row["cost_nanos"], row["outcome"]) for row in await rows(ledger)] == [(120, "ok"), (120, "ok")]
+
+
+async def test_a_free_call_is_a_row_too(make_site: MakeSite) -> None:
+    """What was never reserved is written when it ends, at the time it began."""
+    async with opened(make_site({})) as ledger:
+        await ledger.settle(attempt(1, model="builtin:builtin", provider="builtin"), outcome(0, total_ms=2000.0))
+        (row,) = await rows(ledger)
+    assert (row["cost_nanos"], row["at_ms"]) == (0, int(NOON * 1000) - 2000)
+
+
+async def test_a_cap_is_the_day_s_and_the_month_s_in_utc(make_site: MakeSite) -> None:
+    """Yesterday counts for the month alone; last month for neither."""
+    clock = Clock(NOON - 25 * DAY_S)
+    async with opened(make_site({}), clock) as ledger:
+        await ledger.settle(attempt("october"), outcome(1000))
+        clock.now = NOON - DAY_S
+        await ledger.settle(attempt("yesterday"), outcome(60))
+        clock.now = NOON
+        await ledger.settle(attempt("today"), outcome(30))
+        caps = Caps(day_nanos=100, month_nanos=180)
+        assert await ledger.reserve(attempt("a"), 71, caps) == "day"
+        assert await ledger.reserve(attempt("b"), 91, caps) == "month"
+        assert await ledger.reserve(attempt("c"), 70, caps) is None
+        assert await ledger.reserve(attempt("d"), 1, caps) == "day"
+        clock.now = datetime(2026, 11, 22, 0, 0, 1, tzinfo=UTC).timestamp()
+        assert await ledger.reserve(attempt("e"), 20, caps) is None
+        assert await ledger.reserve(attempt("f"), 1, caps) == "month"
+        clock.now = datetime(2026, 12, 1, 0, 0, 1, tzinfo=UTC).timestamp()
+        assert await ledger.reserve(attempt("g"), 100, caps) is None
+
+
+async def test_what_a_dead_process_held_counts_and_becomes_a_lost_call(make_site: MakeSite) -> None:
+    """Its provider may have charged it: the money stays counted; a machine that only slept settles it after all."""
+    clock = Clock()
+    async with opened(make_site({}), clock) as ledger:
+        await ledger.reserve(attempt("dead"), 500, AMPLE)
+        await ledger.reserve(attempt("asleep"), 300, AMPLE)
+        clock.now += 16 * 60
+        await ledger.reserve(attempt("fresh"), 7, AMPLE)
+        assert await ledger.spent() == Caps(807, 807)
+        await ledger.purge(30)
+        assert await ledger.spent() == Caps(807, 807)
+        await ledger.settle(attempt("asleep"), outcome(40))
+        found = {row["id"]: (row["state"], row["outcome"], row["cost_nanos"]) for row in await rows(ledger)}
+    assert found == {
+        "dead": ("settled", "lost", 500),
+        "asleep": ("settled", "ok", 40),
+        "fresh": ("reserved", "", 0),
+    }
+
+
+STEP = st.one_of(
+    st.tuples(st.just("reserve"), st.integers(1, 60)),
+    st.tuples(st.just("settle"), st.integers(0, 100)),  # percent of what was reserved
+)
+
+
+@given(rounds=st.lists(st.lists(STEP, min_size=1, max_size=6), min_size=1, max_size=8), cap=st.integers(0, 150))
+@drawn(max_examples=25, deadline=None)
+async def test_no_order_of_calls_at_once_spends_more_than_the_budget(
+    tmp_path_factory: pytest.TempPathFactory, rounds: list[list[tuple[str, int]]], cap: int
+) -> None:
+    """Whatever is reserved and settled at the same time, on two connections, the sum never passes the cap."""
+    root = tmp_path_factory.mktemp("budget")
+    (root / "askfit.toml").write_text('[site]\nname = "A"\n[corpus]\nsources = ["*.md"]\n')
+    from askfit.config import load_settings
+
+    settings, caps = load_settings(root / "askfit.toml", {}), Caps(cap, cap)
+    held: dict[str, int] = {}
+    settled = 0
+
+    async def step(ledger: Ledger, kind: str, size: int, name: str) -> None:
+        nonlocal settled
+        if kind == "reserve":
+            if await ledger.reserve(attempt(name), size, caps) is None:
+                held[name] = size
+        elif held:
+            name, reserved = held.popitem()
+            cost = reserved * size // 100
+            await ledger.settle(attempt(name), outcome(cost))
+            settled += cost
+
+    async with opened(settings) as one, opened(settings) as two:
+        for number, steps in enumerate(rounds):
+            await asyncio.gather(
+                *(step((one, two)[i % 2], kind, size, f"{number}-{i}") for i, (kind, size) in enumerate(steps))
+            )
+            spent = (await one.spent()).day_nanos
+            assert spent <= cap
+            assert spent == settled + sum(held.values())
+
+
+SPEND = """
+import asyncio, sys
+from askfit.config import load_settings
+from askfit.ledger import Attempt, Caps, Ledger, Outcome
+from askfit.store import open_store
+from askfit.types import Usage
+async def main(path, name, cap):
+    store = open_store(load_settings(path, {}))
+    ledger = Ledger(store)
+    await ledger.open()
+    async def call(n):
+        attempt = Attempt(f"{name}-{n}", name, "ask", "anthropic:m", "anthropic", "", "")
+        if await ledger.reserve(attempt, 100, Caps(int(cap), int(cap))) is None:
+            await ledger.settle(attempt, Outcome("ok", "stop", Usage(7, 3), 90 + n % 10, 1.0, 2.0))
+            return 90 + n % 10
+        return 0
+    costs = await asyncio.gather(*map(call, range(100)))
+    await store.aclose()
+    print(len([c for c in costs if c]), sum(costs))
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def spend_in_two_processes(settings: Settings, cap: int) -> tuple[int, int]:
+    """100 calls in each of two processes at once, of one budget: (calls made, their cost), as they count it."""
+    command = (sys.executable, "-c", SPEND, str(settings.path))
+    started = [
+        await asyncio.create_subprocess_exec(
+            *command, f"{name}{cap}", str(cap), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for name in "ab"
+    ]
+    calls = total = 0
+    for process in started:
+        stdout, stderr = await process.communicate()
+        assert process.returncode == 0, stderr.decode()
+        made, cost = map(int, stdout.split())
+        calls, total = calls + made, total + cost
+    return calls, total
+
+
+async def check_two_processes(settings: Settings) -> None:
+    ample = await spend_in_two_processes(settings, 10**9)
+    assert ample == (200, 2 * 9450)
+    short = await spend_in_two_processes(settings, 2 * 9450 + 5000)
+    assert short[1] <= 5000
+    assert short[0] >= 50  # what is left for 50 whole reservations is not withheld
+    async with opened(settings) as ledger:
+        found = await rows(ledger)
+    assert len(found) == ample[0] + short[0]  # none lost, none double
+    assert {row["state"] for row in found} == {"settled"}
+    assert sum(int(str(row["cost_nanos"])) for row in found) == ample[1] + short[1]
+
+
+async def test_two_servers_on_one_sqlite_file_lose_no_row_and_overspend_nothing(make_site: MakeSite) -> None:
+    """Two processes, 200 calls at once, one file: exact sums, and a budget that holds for both together."""
+    await check_two_processes(make_site({}))
+
+
+@pytest.fixture
+async def postgres(make_site: MakeSite) -> AsyncIterator[Settings]:
+    """A site on PostgreSQL, in a schema of its own that is dropped afterwards."""
+    schema = f"askfit_{os.getpid()}"
+    plain = open_store(make_site({}, f'[store]\nurl = "{POSTGRES_URL}"\n'))
+    await plain.run(lambda connection: connection.execute(text(f"CREATE SCHEMA {schema}")))
+    yield make_site({}, f'[store]\nurl = "{POSTGRES_URL}?options=-csearch_path%3D{schema}"\n')
+    await plain.run(lambda connection: connection.execute(text(f"DROP SCHEMA {schema} CASCADE")))
+    await plain.aclose()
+
+
+@pytest.mark.postgres
+async def test_two_servers_on_postgresql_lose_no_row_and_overspend_nothing(postgres: Settings) -> None:
+    """The same on the other database."""
+    await check_two_processes(postgres)
+
+
+@pytest.mark.postgres
+async def test_everything_the_ledger_does_it_does_on_postgresql(postgres: Settings) -> None:
+    """One pass through reserve, settle, usage, feedback and purge."""
+    clock = Clock()
+    async with opened(postgres, clock) as ledger:
+        await ledger.reserve(attempt("dead"), 500, AMPLE)
+        await ledger.settle(attempt(1), outcome(120, usage=Usage(100, 20, estimated=True)))
+        await ledger.settle(attempt(1), outcome(999))
+        assert await ledger.feedback("answer-1", "down", "wrong", "no")
+        clock.now += 40 * DAY_S
+        await ledger.purge(30)
+        (row,) = await ledger.usage()
+        assert (row.calls, row.failed, row.cost_nanos) == (2, 1, 620)
+        assert {(r["visitor"], r["estimated"]) for r in await rows(ledger)} == {("", True)}
+        assert [(r["visitor"], r["note"]) for r in await rows(ledger, "feedback")] == [("", "")]
+
+
+# ---------------------------------------------------------------- what it tells
+
+
+async def test_usage_is_by_feature_and_model_dearest_first(make_site: MakeSite) -> None:
+    """Calls, failures, tokens, cost, the waits for the first text, and a month at this pace."""
+    clock = Clock(NOON - 4 * DAY_S)
+    async with opened(make_site({}), clock) as ledger:
+        await ledger.settle(attempt("first"), outcome(10, ttft_ms=900.0))
+        clock.now = NOON
+        for number in range(19):
+            await ledger.settle(attempt(number), outcome(10, ttft_ms=100.0 + number))
+        await ledger.settle(attempt("c"), outcome(0, outcome="cancelled", ttft_ms=0.0))
+        await ledger.settle(attempt("e"), outcome(0, outcome="provider_timeout", ttft_ms=0.0))
+        await ledger.settle(attempt("f", feature="fit", model="anthropic:large"), outcome(5000))
+        await ledger.reserve(attempt("running"), 1, AMPLE)
+        fit, ask = await ledger.usage()
+        (recent,) = [row for row in await ledger.usage(int((NOON - 60) * 1000)) if row.feature == "ask"]
+    assert (fit.feature, fit.model, fit.cost_nanos) == ("fit", "anthropic:large", 5000)
+    assert (ask.calls, ask.failed, ask.cancelled, ask.cost_nanos) == (22, 1, 1, 200)
+    assert (ask.input_tokens, ask.cache_read_tokens, ask.cache_write_tokens) == (2200, 1320, 660)
+    assert (ask.ttft_p50_ms, ask.ttft_p95_ms) == (109.0, 118.0)
+    assert ask.month_nanos == pytest.approx(200 * 30.44 / 4, abs=1)
+    assert recent.calls == 21
+    assert recent.month_nanos == pytest.approx(190 * 30.44, abs=1)  # a pace is told of a day at least
+
+
+async def test_an_empty_ledger_has_no_usage(make_site: MakeSite) -> None:
+    """The first `askfit usage` of a new site is not an error."""
+    async with opened(make_site({})) as ledger:
+        assert await ledger.usage() == ()
+        assert await ledger.spent() == Caps(0, 0)
+
+
+async def test_feedback_is_one_word_per_visitor_and_answer(make_site: MakeSite) -> None:
+    """A second word replaces the first; an answer that never was is refused; a note is bounded."""
+    async with opened(make_site({})) as ledger:
+        await ledger.settle(attempt(1), outcome())
+        assert not await ledger.feedback("answer-2", "up", visitor="v1")
+        assert await ledger.feedback("answer-1", "up", visitor="v1")
+        assert await ledger.feedback("answer-1", "down", "wrong", "x" * 9000, visitor="v1")
+        assert await ledger.feedback("answer-1", "up", visitor="v2")
+        found = sorted((row["visitor"], row["rating"], len(str(row["note"]))) for row in await rows(ledger, "feedback"))
+    assert found == [("v1", "down", 2000), ("v2", "up", 0)]
+
+
+async def test_visitors_and_notes_are_forgotten_after_the_owner_s_days(make_site: MakeSite) -> None:
+    """What the calls cost stays; who asked, and what they wrote, goes."""
+    clock = Clock(NOON - 31 * DAY_S)
+    async with opened(make_site({}), clock) as ledger:
+        await ledger.settle(attempt("old"), outcome(5))
+        await ledger.feedback("answer-old", "down", "wrong", "my name is Bo", visitor="v1")
+        clock.now = NOON
+        await ledger.settle(attempt("new"), outcome(7))
+        await ledger.feedback("answer-new", "up", note="thanks", visitor="v1")
+        await ledger.purge(30)
+        assert [(row["id"], row["visitor"], row["cost_nanos"]) for row in await rows(ledger)] == [
+            ("old", "", 5),
+            ("new", "v1", 7),
+        ]
+        notes = [(row["visitor"], row["rating"], row["note"]) for row in await rows(ledger, "feedback")]
+    assert notes == [("", "down", ""), ("v1", "up", "thanks")]
+
+
+async def test_all_servers_of_one_store_hash_visitors_with_one_key(make_site: MakeSite) -> None:
+    """The key is drawn once, kept in the store, and differs from site to site."""
+    settings = make_site({})
+    async with opened(settings) as one, opened(settings) as two:
+        assert one.visitor_key == two.visitor_key
+        assert len(one.visitor_key) == 32
+    (settings.root / "askfit.db").unlink()
+    async with opened(settings) as other:
+        assert other.visitor_key != one.visitor_key
