@@ -391,13 +391,15 @@ def _requirement(ask: Ask, band: Band, evidence: Sequence[Evidence], reason: str
     )
 
 
-def audited_verdict(given: Verdict | None, by_rows: Verdict, by_bands: Verdict) -> tuple[Verdict, bool]:
+def audited_verdict(given: Verdict | None, by_rows: Verdict, by_bands: Verdict, *, may_be_strong: bool) -> tuple[Verdict, bool]:
     """(the verdict that is shown, whether the judge's was set aside).
 
-    A judge may differ by one step from what its own audited bands add up to, and rise one step over the rows.
+    A judge may differ by one step from what its own audited bands add up to, and rise one step over the rows; but
+    never to "strong" over a heavy gap.
     """
     if given is None or given not in VERDICTS:
         return by_bands, False
     rank = VERDICTS.index
     contested = rank(given) > rank(by_rows) + 1 or abs(rank(given) - rank(by_bands)) > 1
+    contested = contested or (given == "strong" and not may_be_strong)
     return (by_rows, True) if contested else (given, False)

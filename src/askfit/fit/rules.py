@@ -121,11 +121,16 @@ def rate(judged: Sequence[Judged]) -> Rating:
     shrunk = (len(judged) * mean + PRIOR_REQUIREMENTS * PRIOR) / (len(judged) + PRIOR_REQUIREMENTS)
     coverage = _must_coverage(judged)
     score = round(min(shrunk, CAP_BASE + CAP_PER_COVERAGE * coverage))
-    top = sorted(judged, key=lambda one: -one.ask.emphasis)[:TOP_REQUIREMENTS]
     verdict: Verdict = next(name for least, name in VERDICT_FROM if score >= least)
-    if verdict == "strong" and (coverage < STRONG_MUST_COVERAGE or any(one.band == "gap" for one in top)):
+    if verdict == "strong" and not may_be_strong(judged):
         verdict = "moderate"
     return Rating(score, verdict)
+
+
+def may_be_strong(judged: Sequence[Judged]) -> bool:
+    """Are the musts mostly borne, and is none of the weightiest requirements a gap?"""
+    top = sorted(judged, key=lambda one: -one.ask.emphasis)[:TOP_REQUIREMENTS]
+    return _must_coverage(judged) >= STRONG_MUST_COVERAGE and all(one.band != "gap" for one in top)
 
 
 def is_fragile(judged: Sequence[Judged]) -> bool:

@@ -185,7 +185,12 @@ class Showing:
     def _verdict(self, draft: Draft) -> tuple[Verdict, bool]:
         """(the verdict shown, whether the judge's was set aside)."""
         given = draft.verdict if self.judged and "verdict" in draft.settled else None
-        return audited_verdict(given, rules.rate(self._judged_by_rows).verdict, self._rated.verdict)
+        return audited_verdict(
+            given,
+            rules.rate(self._judged_by_rows).verdict,
+            self._rated.verdict,
+            may_be_strong=rules.may_be_strong([audited.judged for audited in self.shown.values()]),
+        )
 
     @property
     def _rated(self) -> rules.Rating:
