@@ -53,7 +53,7 @@ def _no_keys_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sample(tmp_path: Path) -> Iterator[Settings]:
     """The sample site, copied so that nothing is written into the project."""
-    shutil.copytree(SAMPLE, tmp_path / "sample")
+    shutil.copytree(SAMPLE, tmp_path / "sample", ignore=shutil.ignore_patterns("*.db*"))
     yield load_settings(tmp_path / "sample" / "askfit.toml", {})
 
 
