@@ -245,7 +245,7 @@ def test_models_gives_each_fact_its_source(folder: Path) -> None:
     facts = told("models", cwd=folder)
     used = {model["model"]: model["used_as"] for model in facts if model["used_as"]}
     assert used == {"anthropic:claude-haiku-4-5": "small", "anthropic:claude-sonnet-4-6": "large"}
-    assert all(model["source"] and model["date"] for model in facts)
+    assert all(model["source"] and model["date"] and model["usd_per_million_tokens"]["input"] > 0 for model in facts)
 
 
 def test_usage_counts_what_was_asked(folder: Path) -> None:

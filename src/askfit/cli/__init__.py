@@ -167,8 +167,6 @@ def check(
 @app.command()
 def models(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """The known models: price, cache minimum, TTLs, window, retirement, and where each fact is from."""
-    from dataclasses import asdict
-
     from askfit.cli import show
     from askfit.config import load_settings
     from askfit.models import known_models
@@ -179,9 +177,15 @@ def models(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
         settings = load_settings(config)
         used = {model_of(settings, tier): tier for tier in ("large", "small")}
     if as_json:
-        print_json([asdict(facts) | {"used_as": used.get(facts.model, "")} for facts in known_models()])
+        print_json([_model(facts, used.get(facts.model, "")) for facts in known_models()])
     else:
         show.models(known_models(), used)
+
+
+def _model(facts: Any, used_as: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(facts) | {"usd_per_million_tokens": facts.prices, "used_as": used_as}
 
 
 @app.command()

@@ -256,14 +256,12 @@ def _reasons(reasons: list[str]) -> list[tuple[str, int]]:
 def models(known: Sequence[ModelFacts], used: dict[str, str]) -> None:
     """The facts table, its sources under it; `used` says which model the settings use for what."""
     out.print("US dollars per million tokens; cached from so many tokens on")
-    heads = ("model", "in", "write 5m", "write 1h", "read", "out", "cached from", "window", "retires")
-    table = Table(*heads, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.columns[0].no_wrap, table.columns[0].min_width = True, max(len(facts.model) for facts in known)
+    table = _table("model", ">in", ">write 5m", ">write 1h", ">read", ">out", ">cached from", ">window", "retires")
     for facts in known:
         prices = facts.prices or {}
         money = [f"{prices[name]:g}" if name in prices else "?" for name in PRICE_COLUMNS]
         table.add_row(
-            facts.model, *money, f"{facts.cache_minimum_tokens:,}", f"{facts.window_tokens:,}",
+            facts.model, *money, f"{facts.cache_minimum_tokens:,}", _short(facts.window_tokens),
             facts.retirement or "—",
         )  # fmt: skip
     out.print(table)
@@ -272,6 +270,27 @@ def models(known: Sequence[ModelFacts], used: dict[str, str]) -> None:
         use = f" — your {used[facts.model]}" if facts.model in used else ""
         out.print(f"[dim]{facts.model}{use}: {escape(facts.source)} ({facts.basis}, {facts.date})[/]")
     out.print("[dim]Prices: the package genai-prices.[/]")
+
+
+def _table(*heads: str) -> Table:
+    """A plain table that fits 80 columns; ">" before a head: a number's column."""
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in heads:
+        table.add_column(
+            head.removeprefix(">"),
+            justify="right" if head[0] == ">" else "left",
+            no_wrap=head in ("model", "retires"),
+        )
+    return table
+
+
+def _took(ms: float) -> str:
+    return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
+
+
+def _short(tokens: int) -> str:
+    """200000 → 200k, 1050000 → 1.05M."""
+    return f"{tokens / 1e6:g}M" if tokens >= 1_000_000 else f"{tokens / 1e3:g}k"
 
 
 PRICE_COLUMNS = ("input", "cache_write", "cache_write_1h", "cache_read", "output")
@@ -284,16 +303,17 @@ def used(report: Usage) -> None:
     if not report.rows:
         out.print(f"No call since {report.since}.")
         return
-    table = Table(
-        "feature", "model", "calls", "failed", "input", "from cache", "output", "cost", "first text", box=None,
-        pad_edge=False, padding=(0, 2, 0, 0),
-    )  # fmt: skip
+    table = _table("feature", "model", ">calls", ">input", ">cached", ">output", ">cost", ">first")
     for row in report.rows:
         table.add_row(
-            row.feature, row.model, str(row.calls), str(row.failed), f"{row.input_tokens:,}", f"{hit_share(row):.0%}",
-            f"{row.output_tokens:,}", usd(row.cost_nanos), f"{row.ttft_p50_ms:.0f} ms",
+            row.feature, row.model, str(row.calls), f"{row.input_tokens:,}", f"{hit_share(row):.0%}",
+            f"{row.output_tokens:,}", usd(row.cost_nanos), _took(row.ttft_p50_ms),
         )  # fmt: skip
     out.print(table)
+    for row in report.rows:
+        if row.failed:
+            out.print(f"{row.failed} of {row.calls} calls of {row.feature} to {escape(row.model)} failed.")
+    out.print("[dim]cached: the share of input read from the prompt cache; first: to the first text, median[/]")
     out.print(f"Since {report.since}: {usd(report.cost_nanos)}")
     if report.month_projection_nanos is not None:
         out.print(f"At this pace the month comes to about {usd(report.month_projection_nanos)}.")
