@@ -264,6 +264,8 @@ def bands(posting: str, *rows: Skill) -> dict[str, str]:
         ("Kafka and Kubernetes", [row(2, "Kafka", 4)], "gap"),  # both of them
         ("Programming in Go", [row(2, "Decisions", 5, aliases=("go/no-go decisions",))], "gap"),
         ("Java", [row(2, "JavaScript", 5)], "gap"),
+        ("Own message queues", [row(2, "Product marketing", 5, aliases=("messaging",))], "gap"),
+        ("Hiring and interviewing of engineers", [row(2, "User interviews", 5)], "gap"),
         ("Platform design", [row(2, "Form design", 5)], "gap"),
         ("Roadmap of a data platform", [row(2, "Roadmapping", 5)], "gap"),  # a craft is not its object
     ],

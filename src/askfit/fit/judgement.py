@@ -391,7 +391,9 @@ def _requirement(ask: Ask, band: Band, evidence: Sequence[Evidence], reason: str
     )
 
 
-def audited_verdict(given: Verdict | None, by_rows: Verdict, by_bands: Verdict, *, may_be_strong: bool) -> tuple[Verdict, bool]:
+def audited_verdict(
+    given: Verdict | None, by_rows: Verdict, by_bands: Verdict, *, may_be_strong: bool
+) -> tuple[Verdict, bool]:
     """(the verdict that is shown, whether the judge's was set aside).
 
     A judge may differ by one step from what its own audited bands add up to, and rise one step over the rows; but

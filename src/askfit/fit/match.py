@@ -33,6 +33,7 @@ Relation = Literal["exact", "alias", "adjacent"]
 CONTAINED = 0.8  # the row's name holds the skill asked and says more: "Kafka administration" for Kafka
 OF_THE_CATEGORY = 0.8  # the skill asked is the name of a category: its three best rows answer
 UNCOVERED = 0.65  # "chip design" asked, "Design" there: what it is done to is not in the row
+ATTRIBUTE = 0.45  # "message queues" asked, "messaging" there
 NEAR = 0.55  # most words of the row's name stand in the line, apart
 NEAR_SHARE = 0.6
 MOST_OF_ADJACENT = 0.75  # nearness alone is never strong
@@ -465,12 +466,24 @@ def _optional(line: str, found: list[Token], cluster: list[_RowName], spans: lis
     covered = {at for span in spans for at in range(span.start, span.end)}
     best: dict[int, Match] = {}
     for (start, end), matches in cluster:
-        limited = _is_uncovered(found, start, end, False, covered)
+        factor = 1.0
+        if _is_uncovered(found, start, end, False, covered):
+            factor = UNCOVERED
+        if _tells_of_another(line, found, start, end, covered):
+            factor = ATTRIBUTE
         for match in matches:
-            factor = UNCOVERED if limited else 1.0
-            _better(best, _limited(match, factor) if limited or _is_trait(match.skill) else match)
+            _better(best, _limited(match, factor) if factor < 1 or _is_trait(match.skill) else match)
     first, last = cluster[0][0][0], max(end for (_, end), _ in cluster)
     return Facet(line[found[first].start : found[last - 1].end], False, False, "", "", tuple(best.values()))
+
+
+def _tells_of_another(line: str, found: list[Token], start: int, end: int, covered: set[int]) -> bool:
+    """Is one plain word the mere attribute of a thing that no name covers? "message queues" is not messaging."""
+    if end - start > 1 or end >= len(found) or not line[found[start].start : found[start].end].islower():
+        return False
+    after = found[end]
+    plain = after.joined and not after.before and after.fold not in _PREPOSITIONS | _AND | _OR
+    return plain and end not in covered and not is_light(after.fold)
 
 
 @lru_cache(maxsize=4096)
