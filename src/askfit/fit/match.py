@@ -101,7 +101,15 @@ _HEADS = frozenset(phrase("microsoft ms apache amazon advanced basic"))
 
 
 def index_rows(skills: Sequence[Skill]) -> Index:
-    """Index every row under its name, its parts, its aliases and what the taxonomy knows of them."""
+    """Index every row under its name, its parts, its aliases and what the taxonomy knows of them.
+
+    A site's matrix is the same for every posting: its index is made once.
+    """
+    return _index(tuple(skills))
+
+
+@lru_cache(maxsize=4)
+def _index(skills: tuple[Skill, ...]) -> Index:
     names: dict[Phrase, dict[int, Match]] = {}
     by_term: dict[str, dict[int, Match]] = {}
     terms_of: dict[int, tuple[Term, ...]] = {}
