@@ -163,3 +163,15 @@ def test_no_text_makes_the_reader_crash(tmp_path_factory: pytest.TempPathFactory
         load_settings(path, {})
     except SettingsError as error:
         assert error.next_step
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"),
+    [("[fit]\nmodel = 'large'\n", "[features.fit]"), ("[limits]\nper_day_usd = 1.0\n", "[budget]")],
+)
+def test_a_key_in_the_wrong_place_is_told_its_own(tmp_path: Path, written: str, hint: str) -> None:
+    """A key that another table knows is told where it belongs."""
+    with pytest.raises(SettingsError) as told:
+        load(tmp_path, written)
+    assert told.value.code == "settings_unknown_key"
+    assert hint in told.value.next_step

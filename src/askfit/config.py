@@ -263,6 +263,8 @@ def _plain(error: Any, path: Path) -> SettingsError:
         known = _known_keys(loc[:-1])
         near = difflib.get_close_matches(key, known, 1, 0.5)
         hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(sorted(known))}."
+        if home := _home_of(key):
+            hint = f"It belongs in [{home}]." if home != f"features.{key}" else f"Did you mean [{home}]?"
         return SettingsError("settings_unknown_key", f"Unknown key '{key}' in {place}.", hint)
     if error["type"] == "missing":
         what, form = (f"'{key}' is", f"{key} = …") if table else (f"[{key}] is", FORMS.get(key, f"[{key}]"))
@@ -273,6 +275,14 @@ def _plain(error: Any, path: Path) -> SettingsError:
     return SettingsError(
         "settings_invalid", f"'{key}' in {place} is not usable: {message}{shown}.", "Mend it and try again."
     )
+
+
+def _home_of(key: str) -> str:
+    """The one table that knows a misplaced key; "" where none does, or more than one."""
+    if key in ("ask", "fit"):
+        return f"features.{key}"
+    homes = [table for table in File.model_fields if key in _known_keys([table])]
+    return homes[0] if len(homes) == 1 else ""
 
 
 def _known_keys(loc: list[str]) -> list[str]:
