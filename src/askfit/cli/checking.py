@@ -94,10 +94,10 @@ class Report:
 
 async def check(settings: Settings, *, live: bool = False, quiet: bool = False) -> Report:
     """Read the corpus and the matrix and plan each feature; with `live`, also call each model once."""
-    from askfit.cli import show
+    from askfit.cli.progress import progress
 
     check_model_names(settings)
-    with show.progress("Reading the site", quiet=quiet) as tick:
+    with progress("Reading the site", quiet=quiet) as tick:
         corpus = await asyncio.to_thread(load_corpus, settings, tick)
     corpus.close()
     matrix = await asyncio.to_thread(load_matrix, settings) if settings.file.skills else None

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from askfit.cli import print_json, show
+from askfit.cli.progress import progress
 from askfit.config import Settings, load_settings
 from askfit.errors import AskfitError, InputError, UsageError
 from askfit.site import Site, open_site
@@ -53,7 +54,7 @@ async def fit(config: Path, source: str, *, as_json: bool, html: Path | None) ->
 async def _open(settings: Settings, *, quiet: bool) -> AsyncIterator[Site]:
     """The site, with a bar while it is read."""
     async with AsyncExitStack() as stack:
-        with show.progress("Reading the site", quiet=quiet) as tick:
+        with progress("Reading the site", quiet=quiet) as tick:
             site = await stack.enter_async_context(open_site(settings, progress=tick))
         yield site
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text as Line
 
@@ -35,28 +34,14 @@ if TYPE_CHECKING:
     from askfit.models import ModelFacts
 
 out = Console(highlight=False, soft_wrap=False)
-err = Console(stderr=True, highlight=False)
 
 BAND_MARKS = {"strong": "[green]●[/] strong  ", "moderate": "[yellow]◐[/] moderate", "gap": "[red]○[/] gap     "}
-Tick = Callable[[int, int], None]
 
 
 def usd(nanos: int) -> str:
     """Money for people: cents matter, and so do fractions of them."""
     amount = nanos / NANOS_PER_USD
     return f"${amount:.2f}" if amount >= 1 or amount == 0 else f"${amount:.4f}"
-
-
-@contextmanager
-def progress(title: str, *, quiet: bool = False) -> Iterator[Tick]:
-    """A bar on stderr while something is read; gone when done. Silent where stderr is no terminal."""
-    bar = Progress(
-        SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), console=err, transient=True,
-        disable=quiet or not err.is_terminal,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def serving(urls: dict[str, str], lines: Sequence[str] = ()) -> None:
