@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text as Line
 
+from askfit.cli.progress import err
 from askfit.types import (
     NANOS_PER_USD,
     AskDone,
