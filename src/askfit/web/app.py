@@ -5,38 +5,43 @@ A POST on a feature answers a stream, a page or a document, as asked for. Knows 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import Headers as StarletteHeaders
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from askfit import __version__, telemetry
 from askfit import ask as ask_feature
 from askfit import fit as fit_feature
+from askfit.ask.question import MOST_CHARACTERS
 from askfit.config import Feature, Settings
-from askfit.errors import AskfitError
+from askfit.errors import AskfitError, SettingsError
 from askfit.site import Site, open_site
 from askfit.types import Answer, Assessment, Event
-from askfit.web import pages, sse
-from askfit.web.problems import HttpError, Problem, respond, retry_after
+from askfit.web import openapi, pages, sse
+from askfit.web.problems import HttpError, Problem, for_visitors, respond, retry_after
 from askfit.web.visitors import visitor_of
 
 log = logging.getLogger(__name__)
 
 MOST_BODY_BYTES = 262_144
+BODY_S = 20.0  # a body that takes longer is no visitor's
+MOST_FIELDS = 10  # of a posted form
 CONVERSATION = r"^[A-Za-z0-9_-]{1,64}$"
 
 
@@ -54,7 +59,7 @@ class PastTurn(Body):
 class Question(Body):
     """What POST on a chat feature takes."""
 
-    question: str
+    question: Annotated[str, Field(json_schema_extra={"minLength": 1, "maxLength": MOST_CHARACTERS})]
     history: Annotated[tuple[PastTurn, ...], Field(max_length=50)] = ()
     conversation: Annotated[str, Field(pattern=CONVERSATION)] | None = None
 
@@ -140,6 +145,7 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
             app.state.failure = error
             raise
         finally:
+            app.state.site = None
             await app.state.runs.aclose()
 
     app = FastAPI(
@@ -151,7 +157,8 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
     _add_service_routes(app, settings)
     for name, feature in settings.features.items():
         _add_feature(app, settings, name, feature)
-    app.add_middleware(Headers, settings=settings)
+    app.add_middleware(Frame, settings=settings)
+    openapi.complete(app, (Question, Posting, Feedback, Problem))
     return app
 
 
@@ -160,67 +167,49 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
 
 def _add_feature(app: FastAPI, settings: Settings, name: str, feature: Feature) -> None:
     kind = KINDS[feature.kind]
+    if feature.path in SERVICE_PATHS or feature.path.startswith(SERVICE_FOLDERS):
+        raise SettingsError(
+            "settings_invalid",
+            f"[features.{name}] path in {settings.path.name} is {feature.path}, which is a route of askfit's own.",
+            "Choose another path.",
+        )
 
-    async def page(request: Request) -> HTMLResponse:
-        return _html(kind.render(settings, name, site=_site(app)), request)
+    async def page() -> HTMLResponse:
+        return HTMLResponse(kind.render(settings, name, site=_site(app)))
 
     async def post(request: Request) -> Response:
-        opened = _site(app)
-        form = _is_form(request)
+        opened, form, wanted = _site(app), _is_form(request), _wanted(request)
+        runs: sse.Runs = app.state.runs
+        given: Any = None
         try:
-            if resumed := app.state.runs.resumed(request.headers.get("last-event-id", "")):
-                return _stream(app, *resumed)
-            raw = await _read_body(request)
-            body = _parse(kind.body, raw, form=form)
+            if resumed := runs.resumed(request.headers.get("last-event-id", "")):
+                return runs.response(*resumed)
+            given = _fields(await _read_body(request), form=form)
+            body = _checked(kind.body, given)
             visitor = visitor_of(request, opened)
             await opened.counts.admit(visitor)
-            if _accepts(request, "text/event-stream"):
-                run = await app.state.runs.begin(kind.stream(opened, name, body, visitor))
-                return _stream(app, run, 0)
-            result = await kind.whole(opened, name, body, visitor)
+            if wanted == "stream":
+                run = await _while_there(request, runs.begin(kind.stream(opened, name, body, visitor)))
+                return runs.response(run)
+            result = await _while_there(request, kind.whole(opened, name, body, visitor))
         except AskfitError as error:
-            if not form:
+            if wanted != "page":
                 raise
-            shown = kind.render(settings, name, site=opened, error=error, given=_given(locals().get("raw", b"")))
-            return _html(shown, request, error.status, retry_after(error))
-        if form or _prefers_html(request):
-            return _html(kind.render(settings, name, site=opened, body=body, result=result), request)
+            error = for_visitors(error)
+            shown = kind.render(settings, name, site=opened, error=error, given=given if form else None)
+            return HTMLResponse(shown, error.status, retry_after(error))
+        if wanted == "page":
+            return HTMLResponse(kind.render(settings, name, site=opened, body=body, result=result))
         return JSONResponse(result.model_dump(mode="json"))
 
     app.add_api_route(
-        feature.path, page, methods=["GET"], response_class=HTMLResponse, name=f"{name}_page", summary=f"{name}'s page"
+        feature.path, page, methods=["GET"], response_class=HTMLResponse, name=f"{name}_page", summary=f"{name}'s page",
+        responses=openapi.problems(503),
     )  # fmt: skip
     app.add_api_route(
-        feature.path, post, methods=["POST"], name=name, summary=f"Ask {name}", openapi_extra=_request_of(kind.body),
-        response_model=None, responses=_responses(kind.answer),
+        feature.path, post, methods=["POST"], name=name, summary=f"Ask {name}", response_model=None,
+        openapi_extra=openapi.request_of(kind.body), responses=openapi.answers(kind.answer),
     )  # fmt: skip
-
-
-def _request_of(body: type[Body]) -> dict[str, Any]:
-    schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
-    definitions = schema.pop("$defs", {})
-    for inner in definitions.values():
-        inner.pop("title", None)
-    reference = '{"$ref": "#/components/schemas/PastTurn"}'
-    schema = json.loads(json.dumps(schema).replace(reference, json.dumps(definitions.get("PastTurn", {}))))
-    forms = ("application/json", "application/x-www-form-urlencoded")
-    return {"requestBody": {"required": True, "content": {form: {"schema": schema} for form in forms}}}
-
-
-def _responses(answer: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """What a POST can answer, for /openapi.json."""
-    streams = {"schema": {"type": "string"}, "example": 'event: delta\nid: a1:2\ndata: {"text": "…"}\n\n'}
-    told = {"model": Problem, "content": {"application/problem+json": {}}}
-    refusals = {400: "Not JSON", 403: "Not allowed", 413: "Too large", 415: "Unknown form", 422: "Not usable"}
-    refusals |= {429: "Too often", 503: "Not now"}
-    return {
-        200: {"model": answer, "content": {"text/event-stream": streams, "text/html": {"schema": {"type": "string"}}}},
-        **{status: {**told, "description": text} for status, text in refusals.items()},
-    }
-
-
-def _stream(app: FastAPI, run: sse.Run, seen: int) -> StreamingResponse:
-    return StreamingResponse(app.state.runs.follow(run, seen), media_type="text/event-stream", headers=sse.HEADERS)
 
 
 def _site(app: FastAPI) -> Site:
@@ -230,124 +219,182 @@ def _site(app: FastAPI) -> Site:
     return site
 
 
+Given = TypeVar("Given")
+
+
+async def _while_there(request: Request, work: Coroutine[Any, Any, Given]) -> Given:
+    """What `work` gives. When the visitor leaves meanwhile it is cancelled: nobody pays for an answer to nobody."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        leaving.cancel()  # not awaited: a receive() may not heed it before the response has gone out
+        if not working.done():
+            working.cancel()
+            await asyncio.wait({working})
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 # ---------------------------------------------------------------- requests
 
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+Wanted = Literal["stream", "page", "document"]
+MEDIA: dict[str, Wanted] = {"text/event-stream": "stream", "text/html": "page", JSON: "document"}
 
-def _accepts(request: Request, media: str) -> bool:
-    return media in request.headers.get("accept", "")
 
-
-def _prefers_html(request: Request) -> bool:
-    return request.headers.get("accept", "").startswith("text/html")
+def _media(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _is_form(request: Request) -> bool:
-    return request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return _media(request) == FORM
+
+
+def _wanted(request: Request) -> Wanted:
+    """What Accept names, by its preference, a stream first; else a page for a form, a document for JSON."""
+    named: dict[str, float] = {}
+    for part in request.headers.get("accept", "").lower().split(","):
+        media, _, quality = part.replace(" ", "").partition(";q=")
+        named.setdefault(media.partition(";")[0], _quality(quality))
+    known = {media: quality for media, quality in named.items() if media in MEDIA and quality > 0}
+    if not known:
+        return "page" if _is_form(request) else "document"
+    return MEDIA[max(known, key=lambda media: (known[media], media == "text/event-stream"))]
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text or 1)
+    except ValueError:
+        return 0.0
 
 
 async def _read_body(request: Request) -> bytes:
-    """The body up to its bound, chunked ones too."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media not in ("application/json", "application/x-www-form-urlencoded"):
-        given = media or "no content type"
-        raise HttpError(415, "content_type_unknown", f"'{given}' is not read here.", "Send application/json.")
+    """The body up to its bounds in size and time, chunked ones too; what is past them is not read."""
+    media = _media(request)
+    if media not in (JSON, FORM):
+        given = media[:80] or "no content type"
+        raise HttpError(415, "content_type_unknown", f"'{given}' is not read here.", f"Send {JSON}.")
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BODY_BYTES:
-            bound = MOST_BODY_BYTES // 1024
-            raise HttpError(413, "body_too_large", f"The body is larger than {bound} KiB.", "Send less.")
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BODY_BYTES:
+                    bound = MOST_BODY_BYTES // 1024
+                    raise HttpError(413, "body_too_large", f"The body is larger than {bound} KiB.", "Send less.")
+    except TimeoutError:
+        raise HttpError(408, "body_too_slow", f"The body did not come within {BODY_S:g} s.", "Send it again.") from None
     return bytes(body)
 
 
-def _parse(model: type[Body], raw: bytes, *, form: bool) -> Any:
-    """The body as its form; one sentence names the first key that is wrong."""
+def _fields(raw: bytes, *, form: bool) -> Any:
+    """The body's keys and values, not checked yet."""
     try:
-        fields = _given(raw) if form else json.loads(raw.decode("utf-8"))
-    except (UnicodeDecodeError, ValueError, RecursionError):
-        raise HttpError(
-            400, "body_not_json", "The body is not valid JSON in UTF-8.", 'Send {"question": "…"}.'
-        ) from None
+        return _form_fields(raw) if form else json.loads(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        if form:
+            raise HttpError(400, "body_not_form", f"A form has {MOST_FIELDS} fields at most.", "Send fewer.") from None
+        message = "The body is not valid JSON in UTF-8."
+        raise HttpError(400, "body_not_json", message, 'Send {"question": "…"}.') from None
+
+
+def _form_fields(raw: bytes) -> dict[str, Any]:
+    """A posted form's fields; the history of a conversation travels in a hidden one, and is dropped where broken."""
+    pairs = parse_qs(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    fields: dict[str, Any] = {name: values[0] for name, values in pairs.items()}
+    if "history" in fields:
+        try:
+            history = json.loads(fields["history"])
+        except (ValueError, RecursionError):
+            history = None
+        fields["history"] = history if isinstance(history, list) else []
+    return fields
+
+
+def _checked(model: type[Body], fields: Any) -> Any:
+    """The body in its form; one sentence names the first key that is wrong."""
     try:
         return model.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "body"
-        raise HttpError(
-            422,
-            "body_invalid",
-            f"'{key}' is not usable: {first['msg']}.",
-            "Send it in the form that /openapi.json gives.",
-        ) from None
-
-
-def _given(raw: bytes) -> dict[str, Any]:
-    """The fields of a posted form; the history of a conversation travels in a hidden one."""
-    fields: dict[str, Any] = {
-        name: values[0]
-        for name, values in parse_qs(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10).items()
-    }
-    if "history" in fields:
-        try:
-            fields["history"] = json.loads(fields["history"])
-        except ValueError:
-            fields["history"] = []
-    return fields
+        # A key may be anything that JSON can write, half a character too: it is shown, so it is bounded and made whole.
+        key = ".".join(map(str, first["loc"]))[:80].encode("utf-8", "replace").decode() or "body"
+        message = f"'{key}' is not usable: {first['msg']}."
+        raise HttpError(422, "body_invalid", message, "Send it in the form that /openapi.json gives.") from None
 
 
 # ---------------------------------------------------------------- service routes, errors, headers
 
 
+SERVICE_PATHS = ("/healthz", "/readyz", "/metrics", "/feedback", "/mcp", "/owner")
+SERVICE_FOLDERS = ("/v1/", "/mcp/", "/owner/")
+
+
 def _add_service_routes(app: FastAPI, settings: Settings) -> None:
     @app.get("/", response_class=HTMLResponse, summary="What this site offers")
-    async def index(request: Request) -> HTMLResponse:
-        return _html(pages.index_page(settings), request)
+    async def index() -> HTMLResponse:
+        return HTMLResponse(pages.index_page(settings))
 
     @app.get("/healthz", summary="Alive")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", summary="Ready", responses={503: {"model": Problem}})
+    @app.get("/readyz", summary="Ready", responses=openapi.problems(503))
     async def readyz() -> dict[str, Any]:
         site = _site(app)
-        return {"status": "ready", "documents": len(site.corpus.documents), "sections": len(site.corpus.sections)}
+        read = {"documents": len(site.corpus.documents), "sections": len(site.corpus.sections)}
+        return {"status": "ready", **read, "notes": [site.counts.note] if site.counts.note else []}
 
     @app.get("/metrics", response_class=PlainTextResponse, summary="Prometheus")
     async def metrics() -> Response:
         return Response(telemetry.render(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/llms.txt", response_class=PlainTextResponse, summary="The site for agents")
+    @app.get(
+        "/llms.txt", response_class=PlainTextResponse, summary="The site for agents", responses=openapi.problems(503)
+    )
     async def llms() -> PlainTextResponse:
         return PlainTextResponse(pages.llms_txt(settings, _site(app)))
 
-    @app.get("/askfit.js", summary="The widget")
+    @app.get("/askfit.js", summary="The widget", response_class=Script)
     async def widget() -> Response:
         headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
-        return Response(_static("askfit.js"), media_type="text/javascript", headers=headers)
+        return Script(_static("askfit.js"), headers=headers)
 
     @app.get("/askfit.css", include_in_schema=False)
     async def style() -> Response:
         return Response(_static("askfit.css"), media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
 
-    @app.post("/feedback", status_code=204, openapi_extra=_request_of(Feedback), responses={422: {"model": Problem}})
+    @app.post(
+        "/feedback", status_code=204, response_class=Response, summary="What a visitor says of an answer",
+        openapi_extra=openapi.request_of(Feedback), responses=openapi.problems(400, 404, 408, 413, 415, 422, 429, 503),
+    )  # fmt: skip
     async def feedback(request: Request) -> Response:
         site = _site(app)
-        body: Feedback = _parse(Feedback, await _read_body(request), form=_is_form(request))
+        form = _is_form(request)
+        body: Feedback = _checked(Feedback, _fields(await _read_body(request), form=form))
         visitor = visitor_of(request, site)
         await site.counts.admit(visitor)
         if not await site.ledger.feedback(body.answer, body.rating, body.reason or "", body.note, visitor):
-            raise HttpError(
-                404, "answer_unknown", "There is no such answer.", "Send the id of the stream's start event."
-            )
+            step = "Send the id of the stream's start event."
+            raise HttpError(404, "answer_unknown", "There is no such answer.", step)
         return Response(status_code=204)
+
+
+class Script(Response):
+    media_type = "text/javascript"
 
 
 def _static(name: str) -> str:
     return files("askfit.web").joinpath("static", name).read_text(encoding="utf-8")
-
-
-def _html(page: str, request: Request, status: int = 200, headers: dict[str, str] | None = None) -> HTMLResponse:
-    return HTMLResponse(page, status, headers)
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -358,16 +405,12 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
-        message = f"{request.method} {request.url.path[:200]}: {error.detail}."
+        # From the scope: request.url would read the Host header, which may be anything.
+        message = f"{request.method} {request.scope['path'][:200]}: {error.detail}."
         told = HttpError(error.status_code, code, message, "See /openapi.json.")
         response = respond(told)
         response.headers.update(error.headers or {})
         return response
-
-    @app.exception_handler(Exception)
-    async def unforeseen(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed.", request.method, request.url.path, exc_info=error)
-        return respond(HttpError(500, "internal", "Something went wrong here.", "Try again."))
 
 
 POLICY = (
@@ -385,39 +428,78 @@ ALLOWED = {
     "access-control-allow-headers": "content-type, accept, last-event-id",
     "access-control-max-age": "600",
 }
+LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-class Headers:
-    """Headers of every response: nothing is loaded from elsewhere; only the owner's site may call across origins.
+class Frame:
+    """What is around every response: its headers, HEAD, the last resort.
 
-    Plain ASGI: Starlette's function middleware would come between a stream and its visitor's leaving.
+    Nothing is loaded from elsewhere; only the owner's site may call across origins, and a local page a local server.
+    Plain ASGI: Starlette's function middleware would come between a stream and its visitor's leaving, and Starlette's
+    own last resort stands outside of these headers.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
-        self._owner = settings.site.url
+        self._owner = _origin(settings.site.url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         asked = StarletteHeaders(scope=scope)
-        origin = asked.get("origin", "")
-        added = FIXED | ({"access-control-allow-origin": origin} | ALLOWED if self._welcome(origin) else {})
+        added = FIXED | self._allowed(asked)
+        is_head = scope["method"] == "HEAD"
+        begun = False
 
         async def send_with(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in added.items():
                     headers.setdefault(name, value)
+            elif is_head:
+                message = {**message, "body": b""}
             await send(message)
 
-        if scope["method"] == "OPTIONS" and "access-control-request-method" in asked:
-            await Response(status_code=204)(scope, receive, send_with)
-        else:
-            await self._app(scope, receive, send_with)
+        try:
+            if scope["method"] == "OPTIONS" and "access-control-request-method" in asked:
+                await Response(status_code=204)(scope, receive, send_with)
+            else:
+                await self._app({**scope, "method": "GET"} if is_head else scope, receive, send_with)
+        except ClientDisconnect:
+            pass  # nobody is there to be told
+        except Exception:
+            log.exception("%s %s failed in a way that was not foreseen.", scope["method"], scope["path"])
+            if begun:
+                raise  # the connection breaks: that much the visitor must see
+            told = HttpError(500, "internal", "Something went wrong here.", "Try again.")
+            await respond(told)(scope, receive, send_with)
 
-    def _welcome(self, origin: str) -> bool:
-        own = urlsplit(self._owner)
-        local = urlsplit(origin).hostname in ("localhost", "127.0.0.1", "::1")
-        return bool(origin) and (local or origin == f"{own.scheme}://{own.netloc}")
+    def _allowed(self, asked: StarletteHeaders) -> dict[str, str]:
+        """The headers of CORS where the page that asks may read the answer."""
+        origin = _origin(asked.get("origin", ""))
+        local = _is_local(origin) and _is_local(f"http://{asked.get('host', '')}")
+        return {"access-control-allow-origin": origin} | ALLOWED if origin and (origin == self._owner or local) else {}
+
+
+def _origin(url: str) -> str:
+    """Scheme, host and port as browsers send them; "" for what is no web address."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + (f":{port}" if port not in (None, usual) else "")
+
+
+def _is_local(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in LOCAL
+    except ValueError:
+        return False

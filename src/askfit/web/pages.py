@@ -7,12 +7,12 @@ import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from askfit.config import Settings
 from askfit.errors import AskfitError
 from askfit.site import Site
-from askfit.types import Answer, Assessment
+from askfit.types import Answer, Assessment, CitationOut
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -42,6 +42,7 @@ def _environment() -> Environment:
     environment.filters["safe_url"] = safe_url
     environment.filters["found_url"] = found_url
     environment.filters["place"] = place
+    environment.filters["headline"] = headline
     return environment
 
 
@@ -65,9 +66,34 @@ def found_url(citation: Any) -> str:
 
 
 def place(citation: Any) -> str:
-    """Where a citation stands, for people: host and path."""
+    """Where a citation stands, for people: host, path and section."""
     parts = urlsplit(citation.url)
-    return f"{parts.netloc}{parts.path}".rstrip("/") or str(citation.document)
+    page = unquote(f"{parts.netloc}{parts.path}").rstrip("/") or str(citation.document)
+    return f"{page} › {unquote(parts.fragment).replace('-', ' ')}" if parts.fragment else page
+
+
+def headline(result: Assessment) -> str:
+    """The headline without the verdict, which stands above it."""
+    said = f"{VERDICTS[result.verdict]}: "
+    rest = result.headline.removeprefix(said)
+    return rest if rest == result.headline else rest[:1].upper() + rest[1:]
+
+
+def weights(result: Assessment) -> list[tuple[str, float]]:
+    """How much of the posting's emphasis falls on each band, strongest first."""
+    shares = dict.fromkeys(("strong", "moderate", "gap"), 0.0)
+    for requirement in result.requirements:
+        shares[requirement.band] += requirement.emphasis
+    return list(shares.items())
+
+
+def sources(result: Answer | None) -> list[CitationOut]:
+    """The cited sections, once each, in the order in which they are first cited: their numbers on the page."""
+    found: dict[str, CitationOut] = {}
+    for sentence in result.sentences if result else ():
+        for citation in sentence.citations:
+            found.setdefault(citation.section, citation)
+    return list(found.values())
 
 
 def index_page(settings: Settings) -> str:
@@ -89,6 +115,7 @@ def ask_page(
     turns = [turn.model_dump() for turn in body.history] if body else []
     if result:
         turns.append({"question": body.question, "answer": result.answer})
+    cited = sources(result)
     return _render(
         "ask.html",
         settings,
@@ -97,6 +124,8 @@ def ask_page(
         earlier=turns[:-1] if result else turns,
         question=body.question if body and not error else (given or {}).get("question", ""),
         result=result,
+        sources=cited,
+        numbers={citation.section: number for number, citation in enumerate(cited, 1)},
         error=error,
         history=json.dumps(turns[-MOST_HISTORY:], ensure_ascii=False),
         conversation=(result.conversation if result else None) or "",
@@ -124,14 +153,21 @@ def fit_page(
     """The form for a posting, with its assessment where one was posted."""
     posting = (body.posting if body else None) or (given or {}).get("posting", "")
     return _render(
-        "fit.html", settings, name=name, feature=settings.features[name], posting=posting, result=result, error=error
+        "fit.html",
+        settings,
+        name=name,
+        feature=settings.features[name],
+        posting=posting,
+        result=result,
+        weights=weights(result) if result else [],
+        error=error,
     )
 
 
 def assessment_page(settings: Settings, result: Assessment) -> str:
     """One assessment as a file to keep: nothing is loaded from anywhere."""
     style = files("askfit.web").joinpath("static", "askfit.css").read_text(encoding="utf-8")
-    return _render("report.html", settings, result=result, standalone=True, style=style)
+    return _render("report.html", settings, result=result, weights=weights(result), standalone=True, style=style)
 
 
 def llms_txt(settings: Settings, site: Site) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
 
-from askfit.errors import AskfitError
+from askfit.errors import AskfitError, SettingsError, StoreError
+
+log = logging.getLogger(__name__)
 
 
 class Problem(BaseModel):
@@ -31,6 +34,14 @@ class HttpError(AskfitError):
         super().__init__(code, message, next_step, status=status)
 
 
+def for_visitors(error: AskfitError) -> AskfitError:
+    """What strangers may read of an error: the owner's places and settings go to the log instead."""
+    if not isinstance(error, StoreError | SettingsError):
+        return error
+    log.error("%s", error)
+    return HttpError(503, error.code, "This site cannot answer just now.", "Try again later.")
+
+
 def problem(error: AskfitError) -> Problem:
     """An error as a problem document."""
     return Problem(
@@ -51,5 +62,6 @@ def retry_after(error: AskfitError) -> dict[str, str]:
 
 def respond(error: AskfitError) -> JSONResponse:
     """The problem as a response."""
+    error = for_visitors(error)
     body = problem(error).model_dump(exclude_none=True)
     return JSONResponse(body, error.status, retry_after(error), media_type="application/problem+json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import socket
 from collections.abc import Callable
 
@@ -9,7 +11,8 @@ from askfit.config import Settings
 from askfit.errors import UsageError
 
 BACKLOG = 512
-GRACE_S = 3  # streams that still run when the server stops get this long
+GRACE_S = 3  # streams that still run when the server stops get this long, then an error event
+TELL_S = 2  # for that event to go out, before the connections are broken
 
 
 def serve(settings: Settings, host: str, port: int, *, ready: Callable[[dict[str, str]], None] | None = None) -> None:
@@ -26,27 +29,41 @@ def serve(settings: Settings, host: str, port: int, *, ready: Callable[[dict[str
     urls = {"site": base} | {name: base + feature.path for name, feature in settings.features.items()}
     app = create_app(settings, on_ready=(lambda: ready(urls)) if ready else None)
     config = uvicorn.Config(
-        app, log_level="error", access_log=False, timeout_graceful_shutdown=GRACE_S, server_header=False, lifespan="on"
-    )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[listener])
+        app,
+        log_level="error",
+        access_log=False,
+        timeout_graceful_shutdown=GRACE_S + TELL_S,
+        server_header=False,
+        proxy_headers=False,  # who is behind a proxy is told by [limits] trusted_proxies alone
+        lifespan="on",
+    )
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            asyncio.get_running_loop().call_later(GRACE_S, app.state.runs.end)
+            await super().shutdown(sockets)
+
+    Server(config).run(sockets=[listener])
     if app.state.failure:
         raise app.state.failure
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # TCP said outright: asyncio turns Nagle off only then; else an answer on a kept connection waits 40 ms for an ack.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         listener.listen(BACKLOG)
     except PermissionError:
+        listener.close()
         raise UsageError(
             "port_not_allowed", f"Port {port} may not be opened.", "Choose one above 1023: --port 8000"
         ) from None
     except OSError as error:
         listener.close()
-        code = "port_in_use" if error.errno in (48, 98) else "host_unusable"
+        code = "port_in_use" if error.errno == errno.EADDRINUSE else "host_unusable"
         said = (
             f"Port {port} is in use."
             if code == "port_in_use"

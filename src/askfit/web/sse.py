@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
+from fastapi.responses import StreamingResponse
+from starlette.types import Send
+
+from askfit.errors import AskfitError
 from askfit.types import Event, Failed, Start
+from askfit.web.problems import for_visitors
+
+log = logging.getLogger(__name__)
 
 PING_S = 15.0
 KEEP_S = 60.0  # after its end, for Last-Event-ID
@@ -27,6 +35,21 @@ def encode(event: Event, id: str) -> bytes:
     """One event as bytes: JSON on one line."""
     data = event.model_dump_json(exclude_none=isinstance(event, Start | Failed))
     return f"event: {event.event}\nid: {id}\ndata: {data}\n\n".encode()
+
+
+class Stream(StreamingResponse):
+    """A run's events on their way to one reader; it stops reading at once when its visitor leaves."""
+
+    def __init__(self, events: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=HEADERS)
+        self._events = events
+
+    async def stream_response(self, send: Send) -> None:
+        """Close what is read here and now: Starlette would leave that to the garbage collector."""
+        try:
+            await super().stream_response(send)
+        finally:
+            await self._events.aclose()
 
 
 @dataclass(slots=True)
@@ -59,13 +82,26 @@ class Runs:
         self._forget_old()
         self._runs[answer] = run
         run.task = asyncio.create_task(self._pump(run))
+        self._expect_reader(run)
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would tell its readers nothing
         return run
+
+    def response(self, run: Run, seen: int = 0) -> Stream:
+        """The run as a response, from its event number `seen` on."""
+        return Stream(self._follow(run, seen))
+
+    def _expect_reader(self, run: Run) -> None:
+        """End the run unless somebody reads it within the grace."""
+        if not run.over and run.task:
+            run.leaving = asyncio.get_running_loop().call_later(GRACE_S, run.task.cancel)
 
     def resumed(self, last_event_id: str) -> tuple[Run, int] | None:
         """The run and how many of its events the reader has, or None where it is gone."""
         answer, _, number = last_event_id.rpartition(":")
         run = self._runs.get(answer)
-        if run is None or not number.isdecimal() or (time.monotonic() - run.touched > KEEP_S and run.over):
+        if run is None or (run.over and time.monotonic() - run.touched > KEEP_S):
+            return None
+        if not (number.isdecimal() and len(number) <= 9):  # int() refuses what is very long
             return None
         return run, min(int(number), len(run.sent))
 
@@ -75,6 +111,12 @@ class Runs:
                 await self._add(run, event)
         except asyncio.CancelledError:
             await self._add(run, Failed(code="stopped", message="The stream was stopped.", partial=True))
+        except AskfitError as error:
+            await self._add(run, Failed(code=error.code, message=str(for_visitors(error)), partial=True))
+        except Exception:
+            log.exception("A stream failed in a way that was not foreseen.")
+            message = "The answer could not be finished. Try again."
+            await self._add(run, Failed(code="internal", message=message, partial=True))
         finally:
             if close := getattr(run.events, "aclose", None):
                 with contextlib.suppress(Exception):
@@ -89,7 +131,7 @@ class Runs:
         async with run.news:
             run.news.notify_all()
 
-    async def follow(self, run: Run, seen: int = 0) -> AsyncIterator[bytes]:
+    async def _follow(self, run: Run, seen: int) -> AsyncGenerator[bytes, None]:
         """The run's events from a place on, with a ping where nothing comes for a while."""
         run.readers += 1
         if run.leaving:
@@ -109,8 +151,8 @@ class Runs:
                     yield b": ping\n\n"
         finally:
             run.readers -= 1
-            if not run.readers and not run.over and run.task:
-                run.leaving = asyncio.get_running_loop().call_later(GRACE_S, run.task.cancel)
+            if not run.readers:
+                self._expect_reader(run)
 
     def _forget_old(self) -> None:
         now = time.monotonic()
@@ -118,9 +160,13 @@ class Runs:
             if run.over and (now - run.touched > KEEP_S or len(self._runs) >= MOST_RUNS):
                 del self._runs[answer]
 
-    async def aclose(self) -> None:
-        """End every run; its readers get an error event."""
+    def end(self) -> list[asyncio.Task[None]]:
+        """End every run; its readers get an error event. What is returned is still ending."""
         tasks = [run.task for run in self._runs.values() if run.task and not run.over]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
+
+    async def aclose(self) -> None:
+        """End every run, and wait for that."""
+        await asyncio.gather(*self.end(), return_exceptions=True)

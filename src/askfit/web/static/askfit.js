@@ -1,32 +1,31 @@
 // The widget: <ask-ai>, <fit-check>, <askfit-launcher>. One module, no dependencies, no innerHTML.
-// On askfit's own pages the elements wrap a server-rendered form and enhance it. On another page they stand empty and
-// build themselves inside a shadow root, so that neither page can break the other.
+// On askfit's own pages (attribute `page`) the elements enhance a server-rendered form. Elsewhere they build themselves
+// inside a shadow root, in a box that takes nothing over from the page: neither can break the other.
 
-const HOME = new URL(import.meta.url).origin;
+const BASE = new URL(".", import.meta.url);
 const WORDS = { strong: "Strong fit", moderate: "Moderate fit", stretch: "A stretch", misfit: "Misfit", insufficient_information: "Too little to judge" };
-const REASONS = [["too_shallow", "Too shallow"], ["too_much", "Too much"], ["wrong", "Wrong"], ["other", "Other"]];
+const REASONS = { too_shallow: "Too shallow", too_much: "Too much", wrong: "Wrong", other: "Other" };
 
-// ------------------------------------------------------------------ DOM, built only from text
+// ---- DOM, built only from text
 
 function el(name, props = {}, ...children) {
   const node = document.createElement(name);
   for (const [key, value] of Object.entries(props)) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
-    else if (value !== undefined && value !== null && value !== false) node.setAttribute(key, value === true ? "" : value);
+    else if (value != null) node.setAttribute(key, value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  node.append(...children.flat().filter((child) => child != null && child !== ""));
   return node;
 }
 
 function safeUrl(text) {
   try {
-    const url = new URL(text, location.href);
-    return ["http:", "https:", "mailto:"].includes(url.protocol) ? url.href : "";
+    return text && /^(https?|mailto):/.test(new URL(text, location.href).protocol) ? new URL(text, location.href).href : "";
   } catch { return ""; }
 }
 
 function foundUrl(citation) {
-  const url = citation.url && safeUrl(citation.url);
+  const url = safeUrl(citation.url);
   if (!url || citation.quote.length > 200) return url;
   const words = encodeURIComponent(citation.quote.replace(/\s+/g, " ").trim()).replace(/-/g, "%2D");
   return `${url}${url.includes("#") ? "" : "#"}:~:text=${words}`;
@@ -34,47 +33,47 @@ function foundUrl(citation) {
 
 function place(citation) {
   try {
-    const url = new URL(citation.url);
-    return decodeURI(url.host + url.pathname).replace(/\/$/, "");
+    const { host, pathname, hash } = new URL(citation.url);
+    return decodeURI(host + pathname).replace(/\/$/, "") + decodeURIComponent(hash).replace("#", " › ").replaceAll("-", " ");
   } catch { return citation.document; }
 }
 
-// Bold, code, links and list items; everything else is text.
-const INLINE = /\*\*([^*\n]+)\*\*|`([^`\n]+)`|\[([^\]\n]+)\]\(([^)\s]+)\)|((?:https?:\/\/|mailto:)[^\s<>"')\]]*[^\s<>"')\].,;:!?])/g;
+// Bold, code, links and list items; everything else is text. A citation's number travels as U+E000 number U+E001.
+const INLINE = /\*\*([^*\n]+)\*\*|`([^`\n]+)`|\[([^\]\n]+)\]\(([^)\s]+)\)|((?:https?:\/\/|mailto:)[^\s<>"')\]]*[^\s<>"')\].,;:!?])|\uE000(\d+)\uE001/g;
 
-function inline(text) {
+function inline(text, sources) {
   const out = [];
   let at = 0;
   for (const match of text.matchAll(INLINE)) {
     out.push(text.slice(at, match.index));
-    const [whole, bold, code, label, target, bare] = match;
-    const href = safeUrl(target || bare || "");
-    if (bold) out.push(el("strong", {}, bold));
+    const [whole, bold, code, label, target, bare, number] = match;
+    const href = safeUrl(target || bare);
+    if (bold) out.push(el("strong", {}, inline(bold, sources)));
     else if (code) out.push(el("code", {}, code));
-    else out.push(href && (target || bare) ? el("a", { href, rel: "noopener nofollow" }, label || bare.replace(/^mailto:/, "")) : whole);
+    else if (number) out.push(el("a", { class: "cite", href: foundUrl(sources[number - 1]) || null, title: sources[number - 1].quote, "aria-label": `Source ${number}`, rel: "noopener" }, number));
+    else out.push(href ? el("a", { href, rel: "noopener nofollow" }, label || bare.replace(/^mailto:/, "")) : whole);
     at = match.index + whole.length;
   }
-  out.push(text.slice(at));
-  return out.filter((part) => part !== "");
+  return [...out, text.slice(at)];
 }
 
-function rich(text) {
+function rich(text, sources) {
   const nodes = [];
-  let list = null;
+  let list;
   for (const line of text.split("\n")) {
     const item = line.match(/^\s*(?:[-*•]|\d+[.)])\s+(.*)$/);
     if (item) {
       if (!list) nodes.push(list = el("ul"));
-      list.append(el("li", {}, ...inline(item[1])));
+      list.append(el("li", {}, inline(item[1], sources)));
     } else if (line.trim()) {
       list = null;
-      nodes.push(el("p", {}, ...inline(line)));
+      nodes.push(el("p", {}, inline(line, sources)));
     }
   }
   return nodes;
 }
 
-// ------------------------------------------------------------------ events over fetch
+// ---- events over fetch
 
 class Problem extends Error {
   constructor(told) { super(told.detail || told.message || "The site did not answer."); this.told = told; }
@@ -84,8 +83,7 @@ async function* events(url, body, signal) {
   let last = "", retried = false;
   for (;;) {
     try {
-      const headers = { "content-type": "application/json", accept: "text/event-stream" };
-      if (last) headers["last-event-id"] = last;
+      const headers = { "content-type": "application/json", accept: "text/event-stream", ...(last && { "last-event-id": last }) };
       const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal });
       if (!answer.ok) throw new Problem(await answer.json().catch(() => ({})));
       for await (const event of parse(answer.body)) {
@@ -96,7 +94,7 @@ async function* events(url, body, signal) {
       throw new TypeError("the stream ended early");
     } catch (error) {
       if (error instanceof Problem || signal.aborted || retried || !last) throw error;
-      retried = true;                       // once: the server keeps the events for a minute
+      retried = true;  // once: the server keeps the events for a minute
     }
   }
 }
@@ -123,215 +121,279 @@ async function* parse(stream) {
   } finally { reader.cancel().catch(() => {}); }
 }
 
-// ------------------------------------------------------------------ what the elements share
+// ---- what the elements share
+
+// A box in a shadow root, shown once its sheet is there. No inline style: a CSP may forbid it.
+function boxed(host, name, ...content) {
+  const box = el("div", { class: `askfit ${name}`, hidden: "" }, ...content);
+  const theme = host.getAttribute("theme");
+  if (theme) box.style.colorScheme = theme === "auto" ? "light dark" : theme;
+  const sheet = el("link", { rel: "stylesheet", href: new URL("askfit.css", BASE).href });
+  sheet.onload = sheet.onerror = () => { box.hidden = false; };
+  host.attachShadow({ mode: "open" }).append(sheet, box);
+  return box;
+}
+
+const button = (label, onclick, kind = "quiet") => el("button", { type: "button", class: kind, onclick }, label);
 
 class Feature extends HTMLElement {
   connectedCallback() {
-    if (this.built) return;
-    this.built = true;
-    this.url = new URL(this.getAttribute("endpoint") || this.constructor.path, this.getAttribute("endpoint") ? location.href : HOME).href;
-    this.root = this;
-    if (!this.querySelector("form")) {
-      this.root = this.attachShadow({ mode: "open" });
-      this.root.append(el("link", { rel: "stylesheet", href: new URL("/askfit.css", this.url).href }));
-      if (this.hasAttribute("theme")) this.style.colorScheme = this.getAttribute("theme");
-      this.root.append(...this.frame());
-    }
-    this.enhance();
+    if (this.root) return;
+    const endpoint = this.getAttribute("endpoint");
+    this.url = endpoint ? new URL(endpoint, location.href) : new URL(this.constructor.path, BASE);
+    this.root = this.hasAttribute("page") ? this : boxed(this, this.hasAttribute("bare") ? "" : "card", ...this.frame());
+    this.out = this.root.querySelector(".out");
+    this.box = this.root.querySelector("textarea");
+    this.status = el("p", { class: "vh", role: "status", "aria-live": "polite" });
+    this.root.append(this.status);
+    this.root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && this.abort) { event.preventDefault(); event.stopPropagation(); this.stop(); }
+    });
+    this.root.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send((event.submitter?.value || this.box.value).trim());
+    });
+    this.enhance?.();
+  }
+
+  frame() {
+    const { name, label, rows, act } = this.constructor.form;
+    const box = el("textarea", { id: name, name, rows, required: "", placeholder: this.getAttribute("placeholder") });
+    return [el("div", { class: "out" }), el("form", {}, el("label", { for: name }, label), box, el("div", { class: "row end" }, el("button", {}, act)))];
   }
 
   disconnectedCallback() { this.stop(); }
 
+  focus() { this.box.focus(); }
+
   stop() { this.abort?.abort(); this.abort = null; }
 
-  failure(error, again) {
-    const told = error instanceof Problem ? error.told : {};
-    const next = told.next_step ? ` ${told.next_step}` : "";
-    const retry = again && el("button", { type: "button", class: "quiet small", onclick: again }, "Try again");
-    return el("div", { class: "error", role: "alert" }, el("p", {}, el("strong", {}, error instanceof Problem ? error.message : "The connection broke."), next), retry);
+  tools(...before) { return el("div", { class: "tools" }, ...before, button("Stop", () => this.stop())); }
+
+  // Whether the focus is in what is about to go: then, and only then, it has to be led elsewhere.
+  holds(node) { return node.contains((this.shadowRoot || document).activeElement); }
+
+  // One run, from the request to its end: each event to `take`; what is said where it failed or was stopped, else null.
+  async run(body, take, again) {
+    this.stop();
+    const abort = this.abort = new AbortController();
+    let begun, failure = null;
+    try {
+      for await (const { name, data } of events(this.url, body, abort.signal)) {
+        if (name === "error") throw new Problem(data);
+        begun = true;
+        take(name, data);
+      }
+    } catch (error) {
+      failure = abort.signal.aborted ? el("p", { class: "notice" }, "Stopped.") : this.failure(error, begun, again);
+      this.status.textContent = failure.querySelector("p, span")?.textContent || failure.textContent;
+    }
+    if (this.abort === abort) this.abort = null;
+    return failure;
+  }
+
+  failure(error, begun, again) {
+    const { next_step, status } = error.told || {};
+    // A request that was refused as it stands is not worth another try.
+    const retry = status < 500 && status !== 429 ? null : button("Try again", again);
+    if (error instanceof Problem) return el("div", { class: "error" }, el("p", {}, el("strong", {}, error.message), " ", next_step), retry);
+    return el("p", { class: "notice" }, el("span", {}, `${begun ? "The answer broke off" : "No answer came"}: the connection failed.`), " ", retry);
   }
 
   thumbs(answer) {
     const tools = el("div", { class: "tools" });
-    const send = async (rating, reason) => {
-      const body = reason ? { answer, rating, reason } : { answer, rating };
-      tools.replaceChildren(el("span", { class: "notice" }, "Thank you."));
-      await fetch(new URL("/feedback", this.url), { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }).catch(() => {});
+    const show = (text, ...more) => tools.replaceChildren(el("span", { class: "notice" }, text), ...more);
+    const send = (rating, reason) => {
+      show(this.status.textContent = "Thank you.");
+      const base = this.url.origin === BASE.origin ? BASE : this.url.origin;
+      fetch(new URL("feedback", base), { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ answer, rating, reason }) }).catch(() => {});
     };
-    const why = () => tools.replaceChildren(el("span", { class: "notice" }, "What was wrong?"), ...REASONS.map(([reason, label]) =>
-      el("button", { type: "button", class: "quiet small", onclick: () => send("down", reason) }, label)));
-    tools.append(
-      el("button", { type: "button", class: "quiet small", onclick: () => send("up") }, "Helpful"),
-      el("button", { type: "button", class: "quiet small", onclick: why }, "Not helpful"));
+    const why = () => {
+      show("What was wrong?", ...Object.entries(REASONS).map(([reason, label]) => button(label, () => send("down", reason))));
+      tools.querySelector("button").focus();
+    };
+    tools.append(button("Helpful", () => send("up")), button("Not helpful", why));
     return tools;
   }
 }
 
-// ------------------------------------------------------------------ <ask-ai>
+// ---- <ask-ai>
 
 class AskAi extends Feature {
-  static path = "/ask-ai";
+  static path = "ask-ai";
+  static form = { name: "question", label: "Your question", rows: 2, act: "Ask" };
   history = [];
 
-  frame() {
-    return [el("div", { class: "turns", "data-turns": true, "aria-live": "polite" }),
-      el("form", { class: "ask" }, el("label", { for: "question" }, "Your question"),
-        el("div", { class: "row" }, el("textarea", { id: "question", name: "question", rows: 2, maxlength: 4000, required: true }), el("button", {}, "Ask")))];
-  }
-
   enhance() {
-    this.turns = this.root.querySelector("[data-turns]");
-    this.form = this.root.querySelector("form.ask");
-    this.box = this.form.querySelector("textarea");
-    try { this.history = JSON.parse(this.form.elements.history?.value || "[]"); } catch { this.history = []; }
-    this.conversation = this.form.elements.conversation?.value;
-    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.ask(this.box.value); });
+    const { history, conversation } = this.box.form.elements;
+    try { this.history = JSON.parse(history?.value || "[]"); } catch { /* a form without one */ }
+    this.conversation = conversation?.value;
+    this.box.maxLength = 4000;
     this.box.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.form.requestSubmit(); }
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.box.form.requestSubmit(); }
     });
-    for (const chip of this.root.querySelectorAll(".chip")) chip.addEventListener("click", (event) => { event.preventDefault(); this.ask(chip.value); });
   }
 
-  async ask(question) {
-    question = question.trim();
+  async send(question) {
     if (!question) return;
-    this.stop();
-    this.abort = new AbortController();
-    const abort = this.abort;
-    this.root.querySelector(".suggestions")?.remove();
+    const earlier = [...this.root.querySelectorAll(".suggestions, [role=alert]")];
+    const led = earlier.some((each) => this.holds(each));
+    for (const each of earlier) each.remove();
     const text = el("div", { class: "a busy" });
-    const tools = el("div", { class: "tools" }, el("button", { type: "button", class: "quiet small", onclick: () => abort.abort() }, "Stop"));
-    const turn = el("article", { class: "turn" }, el("h2", { class: "q" }, question), text, tools);
-    this.turns.append(turn);
+    const tools = this.tools();
+    const turn = el("article", { class: "turn" }, el("h2", { class: "q", tabindex: -1 }, question), text, tools);
+    const lead = () => turn.firstChild.focus({ preventScroll: true });
+    this.out.append(turn);
+    if (led) lead();
+    turn.scrollIntoView({ block: "nearest" });
     this.box.value = "";
-    const state = { text: "", citations: [], notices: [] };
-    const body = { question, history: this.history.slice(-6) };
-    if (this.conversation) body.conversation = this.conversation;
-    try {
-      for await (const { name, data } of events(this.url, body, abort.signal)) this.take(name, data, state, turn, text);
+    this.status.textContent = "Looking through the site.";
+    const body = { question, history: this.history.slice(-6), conversation: this.conversation };
+    const state = {};
+    const failure = await this.run(body, (name, data) => {
+      this.take(name, data, state, turn);
+      text.replaceChildren(...this.shown(state));
+    }, () => { turn.remove(); this.send(question); this.focus(); });
+    const held = this.holds(tools);
+    text.classList.remove("busy");
+    tools.replaceWith(failure || this.thumbs(state.answer));
+    if (failure) this.box.value ||= this.abort ? "" : question;
+    else {
       this.history.push({ question, answer: state.text });
-      tools.replaceWith(this.thumbs(state.answer));
-    } catch (error) {
-      tools.remove();
-      if (abort.signal.aborted) turn.append(el("p", { class: "notice" }, "Stopped."));
-      else { turn.append(this.failure(error, () => { turn.remove(); this.ask(question); })); this.box.value ||= question; }
-    } finally { text.classList.remove("busy"); }
-    this.box.focus({ preventScroll: true });
+      this.status.textContent = state.text;
+      if (state.follow_ups.length) turn.append(el("div", { class: "suggestions" }, state.follow_ups.map((next) => button(next, () => this.send(next), "chip"))));
+    }
+    if (held) lead();
   }
 
-  take(name, data, state, turn, text) {
-    if (name === "start") { state.answer = data.answer; this.conversation = data.conversation || this.conversation; }
-    else if (name === "delta") state.text += data.text;
-    else if (name === "retract") state.text = state.text.slice(0, data.from);
-    else if (name === "citation") state.citations.push(data);
+  take(name, data, state, turn) {
+    if (name === "start") {  // a resumed stream that begins anew begins from nothing
+      Object.assign(state, { answer: data.answer, text: "", marks: [], notices: [] });
+      this.conversation = data.conversation;
+    } else if (name === "delta") state.text += data.text.replace(/[\uE000\uE001]/g, "\uFFFD");
+    else if (name === "retract") { state.text = state.text.slice(0, data.from); state.marks = state.marks.filter(({ at }) => at <= data.from); }
+    else if (name === "citation") state.marks.push({ at: state.text.trimEnd().length, data });
     else if (name === "notice") state.notices.push(data.message);
-    else if (name === "error") throw new Problem(data);
-    else if (name === "done") { turn.classList.toggle("abstained", data.abstained); state.follow = data.follow_ups || []; }
-    const numbers = new Map();
-    for (const citation of state.citations) if (!numbers.has(citation.section)) numbers.set(citation.section, citation);
-    text.replaceChildren(...rich(state.text),
-      ...(numbers.size ? [el("ul", { class: "sources" }, ...[...numbers.values()].map((citation) => {
-        const href = foundUrl(citation);
-        const said = state.text.includes(citation.quote);      // quoted above already: the place is enough
-        return el("li", {}, href ? el("a", { href, rel: "noopener" }, place(citation)) : citation.document, said ? null : el("q", {}, citation.quote));
-      }))] : []),
-      ...state.notices.map((message) => el("p", { class: "notice" }, message)),
-      ...(state.follow?.length ? [el("div", { class: "suggestions" }, ...state.follow.map((question) =>
-        el("button", { type: "button", class: "chip", onclick: () => this.ask(question) }, question)))] : []));
+    else if (name === "done") {
+      if (data.abstained) turn.classList.add("abstained");
+      Object.assign(state, data);
+    }
+  }
+
+  shown(state) {
+    const sources = [];
+    let marked = "", from = 0;
+    for (const { at, data } of state.marks) {
+      let number = sources.findIndex((source) => source.section === data.section) + 1;
+      if (!number) number = sources.push(data);
+      if (state.abstained) continue;  // nothing bears "the site does not say": this is the nearest page
+      marked += `${state.text.slice(from, at)}\uE000${number}\uE001`;
+      from = at;
+    }
+    const listed = sources.map((source) => {
+      const href = foundUrl(source);
+      const said = state.abstained || state.text.includes(source.quote);
+      return el("li", {}, href ? el("a", { href, rel: "noopener" }, place(source)) : place(source), said ? "" : el("q", {}, source.quote));
+    });
+    return [...rich(marked + state.text.slice(from), sources), listed.length ? el("ol", { class: "sources" }, listed) : "",
+      ...state.notices.map((message) => el("p", { class: "notice" }, message))];
   }
 }
 
-// ------------------------------------------------------------------ <fit-check>
+// ---- <fit-check>
 
 class FitCheck extends Feature {
-  static path = "/fit-check";
+  static path = "fit-check";
+  static form = { name: "posting", label: "The job posting", rows: 8, act: "Check the fit" };
 
-  frame() {
-    return [el("form", { class: "fit" }, el("label", { for: "posting" }, "The job posting"),
-      el("textarea", { id: "posting", name: "posting", rows: 10, required: true }), el("div", { class: "row end" }, el("button", {}, "Check the fit"))),
-      el("div", { "data-result": true, "aria-live": "polite" })];
-  }
-
-  enhance() {
-    this.form = this.root.querySelector("form.fit");
-    this.result = this.root.querySelector("[data-result]");
-    this.form.addEventListener("submit", (event) => { event.preventDefault(); this.check(this.form.elements.posting.value); });
-  }
-
-  async check(posting) {
-    if (!posting.trim()) return;
-    this.stop();
-    this.abort = new AbortController();
-    const abort = this.abort;
-    const head = el("p", { class: "notice busy" }, "Reading the posting ");
-    const stop = el("button", { type: "button", class: "quiet small", onclick: () => abort.abort() }, "Stop");
-    const verdict = el("div", { class: "verdict", hidden: true });
+  async send(posting) {
+    if (!posting) return;
+    const head = el("p", { class: "notice busy" }, this.status.textContent = "Reading the posting.");
+    const tools = this.tools(head);
+    const verdict = el("div", { class: "verdict", hidden: "" });
     const list = el("ol", { class: "requirements" });
-    this.result.replaceChildren(el("div", { class: "tools" }, head, stop), verdict, list);
-    let count = 0, answer;
-    try {
-      for await (const { name, data } of events(this.url, { posting }, abort.signal)) {
-        if (name === "start") answer = data.answer;
-        else if (name === "requirement") { list.append(requirement(data)); head.textContent = `${++count} requirements judged `; }
-        else if (name === "summary") { verdict.hidden = !data.headline; verdict.replaceChildren(el("h2", {}, data.headline || "")); }
-        else if (name === "error") throw new Problem(data);
-        else if (name === "done") this.result.replaceChildren(assessment(data), this.thumbs(answer));
+    let answer;
+    this.out.replaceChildren(tools, verdict, list);
+    this.box.rows = 4;  // the verdict comes first
+    this.box.scrollTop = 0;
+    this.out.scrollIntoView({ block: "nearest" });
+    const failure = await this.run({ posting }, (name, data) => {
+      if (name === "start") { answer = data.answer; list.replaceChildren(); }
+      else if (name === "requirement") { list.append(requirement(data)); head.textContent = `${list.children.length} requirements judged.`; }
+      else if (name === "summary") { verdict.hidden = !data.headline; verdict.replaceChildren(el("h2", {}, data.headline)); }
+      else if (name === "done") {
+        const held = this.holds(tools);
+        this.out.replaceChildren(assessment(data), this.thumbs(answer));
+        this.status.textContent = `${WORDS[data.verdict]}. ${data.headline}`;
+        this.out.scrollIntoView();
+        if (held) this.out.querySelector("h2").focus();
       }
-    } catch (error) {
-      stop.remove(); head.classList.remove("busy");
-      if (abort.signal.aborted) head.textContent = "Stopped.";
-      else this.result.append(this.failure(error, () => this.check(posting)));
-    }
+    }, () => { this.send(posting); this.focus(); });
+    if (!failure) return;
+    const held = this.holds(tools);
+    tools.replaceWith(failure);
+    if (held) this.focus();
   }
 }
 
 const percent = (share) => `${Math.round(share * 100)}%`;
 
 function requirement(data) {
-  const rows = data.evidence.map((row) => el("span", {}, `row ${row.row} · ${row.skill} · level ${row.level}${row.relation === "exact" ? "" : ` (${row.relation})`}`));
+  const rows = data.evidence.map(({ row, skill, level, relation }) =>
+    el("li", {}, `row ${row} · ${skill} · level ${level}${relation === "exact" ? "" : ` (${relation})`}`));
   const plain = (text) => text.replace(/[\s.;:…]+/g, " ").trim();
   return el("li", { class: `requirement b-${data.band}` },
-    el("div", { class: "head" }, el("span", { class: "band" }, data.band), el("span", { class: "text" }, data.text),
-      el("span", { class: "weight", title: `Share of the posting's emphasis (${data.emphasis_from})` }, percent(data.emphasis))),
-    el("meter", { min: 0, max: 0.4, value: data.emphasis }, percent(data.emphasis)),
-    el("details", {}, el("summary", {}, data.reason || "Evidence"),
-      rows.length ? el("p", { class: "rows" }, ...rows) : null,
-      plain(data.quote) !== plain(data.text) ? el("blockquote", {}, data.quote) : null));
+    el("div", { class: "head" }, el("span", { class: "band" }, data.band), el("span", { class: "text" }, data.text), el("span", { class: "weight" }, percent(data.emphasis))),
+    el("details", {}, el("summary", {}, data.reason || "Evidence"), rows.length ? el("ul", { class: "rows" }, rows) : "",
+      plain(data.quote) === plain(data.text) ? "" : el("blockquote", {}, data.quote)));
+}
+
+// How the posting's weight falls on the bands, as a bar and in words.
+function weights(requirements) {
+  const bar = el("div", { class: "bar", "aria-hidden": "true" });
+  const tally = el("p", { class: "tally" }, "Of the posting’s weight: ");
+  for (const band of ["strong", "moderate", "gap"]) {
+    const share = requirements.reduce((sum, each) => sum + (each.band === band && each.emphasis), 0);
+    bar.append(el("i", { class: `b-${band}` }));
+    bar.lastChild.style.flexGrow = share;
+    tally.append(el("span", { class: `b-${band}` }, el("span", { class: "band" }, `${percent(share)} ${band}`)));
+  }
+  return [bar, tally];
 }
 
 function assessment(data) {
-  const part = (title, items) => items.length ? [el("h3", {}, title), el("ul", {}, ...items.map((item) => el("li", {}, item)))] : [];
-  const score = data.verdict === "insufficient_information" ? null : el("span", { class: "score" }, `${data.score}/100`);
+  const part = (title, items) => items.length ? [el("h3", {}, title), el("ul", {}, items.map((item) => el("li", {}, item)))] : [];
   const sorted = [...data.requirements].sort((a, b) => b.emphasis - a.emphasis);
   return el("section", { class: "assessment", "aria-label": "Assessment" },
-    el("div", { class: `verdict v-${data.verdict}` }, el("p", { class: "label" }, WORDS[data.verdict] || data.verdict, " ", score), el("h2", {}, data.headline), el("p", {}, data.why)),
-    ...data.notices.map((notice) => el("p", { class: "notice" }, notice.message)),
-    ...part("Where it does not fit", data.misfits.map((misfit) => misfit.text)),
-    ...(sorted.length ? [el("h3", {}, "What the posting asks, by its weight"), el("ol", { class: "requirements" }, ...sorted.map(requirement))] : []),
-    ...part("Conditions", data.gates.map((gate) => `${gate.text} — ${gate.status}`)),
-    ...part("Contested", data.disagreements.map((each) => `${each.requirement}: the model says ${each.model_band}, the rows say ${each.rows_band}`)),
-    ...part("Worth asking", data.questions_to_ask),
+    el("div", { class: `verdict v-${data.verdict}` },
+      el("p", { class: "label" }, WORDS[data.verdict], " ", data.verdict === "insufficient_information" ? "" : el("span", { class: "score" }, `${data.score}/100`)),
+      el("h2", { tabindex: -1 }, headline(data)), sorted.length ? weights(sorted) : "", el("p", { class: "why" }, data.why)),
+    data.notices.map((notice) => el("p", { class: "notice" }, notice.message)),
+    part("Where it does not fit", data.misfits.map((misfit) => misfit.text)),
+    sorted.length ? [el("h3", {}, "What the posting asks, by its weight"), el("ol", { class: "requirements" }, sorted.map(requirement))] : "",
+    part("Conditions", data.gates.map((gate) => `${gate.text} — ${gate.status}`)),
+    part("Contested", data.disagreements.map((each) => `${each.requirement}: the model says ${each.model_band}, the rows say ${each.rows_band}`)),
+    part("Worth asking", data.questions_to_ask),
     el("details", { class: "method" }, el("summary", {}, "How this was judged"),
-      el("p", {}, `Each requirement is a line of the posting, weighed by where and how it stands there. Evidence is a row of a self-rated skills matrix (levels 0–5); every row and quote was checked by code. Judged by ${data.model}. What the matrix does not cover is not guessed.`)));
+      el("p", {}, `Each requirement is a line of the posting, weighed by where and how it stands there. Evidence is a row of a self-rated skills matrix (levels 0–5). Code checked every row and quote. Judged by ${data.model}. What no row covers is not guessed.`)));
 }
 
-// ------------------------------------------------------------------ <askfit-launcher>
+// The label above it says the verdict already.
+function headline({ headline, verdict }) {
+  const said = `${WORDS[verdict]}: `;
+  return headline.startsWith(said) ? headline.charAt(said.length).toUpperCase() + headline.slice(said.length + 1) : headline;
+}
+
+// ---- <askfit-launcher>
 
 class Launcher extends HTMLElement {
   connectedCallback() {
     if (this.shadowRoot) return;
-    const root = this.attachShadow({ mode: "open" });
-    const home = this.getAttribute("endpoint") ? new URL(this.getAttribute("endpoint"), location.href).origin : HOME;
-    const sheet = el("link", { rel: "stylesheet", href: `${home}/askfit.css` });
-    const own = el("style");
-    own.textContent = ":host{position:fixed;right:1rem;bottom:1rem;z-index:2147483000}dialog{width:min(30rem,calc(100vw - 2rem));max-height:80vh;border:1px solid var(--line);border-radius:14px;background:var(--paper);color:var(--ink);font:1rem/1.5 var(--sans);margin:auto 1rem 5rem auto}";
-    const close = el("button", { type: "button", class: "quiet small", onclick: () => dialog.close() }, "Close");
-    const dialog = el("dialog", { "aria-label": "Ask a question" }, el("div", { class: "row end" }, close));
-    const open = el("button", { type: "button", onclick: () => {
-      if (!dialog.querySelector("ask-ai")) dialog.append(el("ask-ai", { endpoint: `${home}/ask-ai` }));
-      dialog.showModal();
-    } }, this.getAttribute("label") || "Ask me anything");
-    root.append(sheet, own, open, dialog);
+    const opens = this.getAttribute("opens") === "fit-check" ? "fit-check" : "ask-ai";
+    const label = this.getAttribute("label") || (opens === "ask-ai" ? "Ask me anything" : "Do I fit your job?");
+    const feature = el(opens, { bare: "", endpoint: this.getAttribute("endpoint"), placeholder: this.getAttribute("placeholder") });
+    const dialog = el("dialog", { "aria-label": label, onclose: () => feature.stop() }, el("div", { class: "row end" }, button("Close", () => dialog.close())), feature);
+    boxed(this, "launch", button(label, () => { dialog.showModal(); feature.focus(); }, ""), dialog);
   }
 }
 
