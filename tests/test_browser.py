@@ -1,0 +1,923 @@
+"""The pages and the widget as visitors meet them: a real server, a real Chromium, the sample site."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+
+import chromium
+from askfit.providers.scripted import Script, ScriptedServer
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "examples" / "site"
+STATIC = ROOT / "src" / "askfit" / "web" / "static"
+TOUCHSTONE = (SAMPLE / "postings" / "data-platform-pm.md").read_text(encoding="utf-8")
+ROLE = "What was your role on your last team?"
+UNKNOWN = "What is her shoe size?"
+MARA = "https://mara.example.com"
+MANY = "[limits]\nper_visitor_per_minute = 100000\nper_visitor_per_day = 100000\n"
+READY_S = 30.0
+
+
+# ---------------------------------------------------------------- servers
+
+
+def free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def sample_folder(folder: Path, *, url: str = MARA) -> Path:
+    """The sample site in a folder of its own, as the one at this address, for a visitor with many questions."""
+    shutil.copytree(SAMPLE, folder)
+    toml = folder / "askfit.toml"
+    toml.write_text(toml.read_text("utf-8").replace(MARA, url) + MANY, "utf-8")
+    return toml
+
+
+@contextmanager
+def serving(toml: Path, environ: dict[str, str] | None = None, port: int = 0) -> Iterator[str]:
+    """`askfit serve` in a process of its own, once it is ready; its address."""
+    port = port or free()
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC", "OPENAI", "ASKFIT"))}
+    command = [sys.executable, "-m", "askfit", "serve", "--config", str(toml), "--port", str(port)]
+    log = toml.with_name("serve.log")
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=clean | (environ or {}), stdout=out, stderr=out, cwd=toml.parent)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        await_ready(f"{url}/readyz", process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until /readyz answers 200."""
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end:
+        assert process.poll() is None, log.read_text()
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} is not ready: {log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def askfit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The sample site, served with the built-in."""
+    with serving(sample_folder(tmp_path_factory.mktemp("askfit") / "site")) as url:
+        yield url
+
+
+class HostSite:
+    """Another origin: the owner's own site, a few pages on a loopback port of its own."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[str, dict[str, str]]] = {}
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body, headers = outer.pages.get(self.path, ("", {}))
+                self.send_response(200 if self.path in outer.pages else 404)
+                for name, value in {"content-type": "text/html; charset=utf-8", **headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            def log_message(self, *_: object) -> None: ...
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://owner.test:{self._server.server_port}"  # .test: see the browser's fixture
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def put(self, path: str, body: str, **headers: str) -> str:
+        """Serve this page; its address."""
+        self.pages[path] = (body, {name.replace("_", "-"): value for name, value in headers.items()})
+        return self.url + path
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[HostSite]:
+    site = HostSite()
+    yield site
+    site.close()
+
+
+@dataclass
+class Modelled:
+    """The sample site, served with a model of ours behind the Anthropic wire."""
+
+    url: str
+    model: ScriptedServer
+
+    def stall(self) -> None:
+        """The next answers begin and never end."""
+        self.model.reset(Script.of([{"text": "On my last team, the progression team at Brindlewick Games, I led. " * 9,
+                                     "fault": "stalls", "fault_after": 30}]))  # fmt: skip
+
+    def left(self) -> bool:
+        """Whether the request to the model was closed before its end; waits for it."""
+        end = time.monotonic() + READY_S
+        while time.monotonic() < end:
+            if self.model.requests and self.model.requests[-1].disconnected:
+                return True
+            time.sleep(0.05)
+        return False
+
+
+@pytest.fixture(scope="module")
+def modelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Modelled]:
+    folder = tmp_path_factory.mktemp("modelled") / "site"
+    with ScriptedServer() as model:
+        environ = {"ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": model.url}
+        with serving(sample_folder(folder), environ) as url:
+            yield Modelled(url, model)
+
+
+# ---------------------------------------------------------------- the browser
+
+
+@dataclass
+class Watch:
+    """What a page did behind the visitor's back."""
+
+    errors: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def on(self, context: BrowserContext) -> None:
+        def told(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning"):
+                self.errors.append(f"{message.type}: {message.text}")
+
+        context.on("console", told)
+        context.on("weberror", lambda error: self.errors.append(f"thrown: {error.error}"))
+        context.on("request", lambda request: self.requests.append(request.url))
+
+    def strangers(self, *origins: str) -> list[str]:
+        """Requests to any other origin."""
+        return [url for url in self.requests if not url.startswith((*(f"{origin}/" for origin in origins), "data:"))]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Module scope: Playwright's loop must be gone before another module's async tests start theirs.
+    with sync_playwright() as playwright:
+        # Loopback under names that are not local: askfit lets any local page call a local server.
+        args = ["--host-resolver-rules=MAP *.test 127.0.0.1"]
+        args += ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        launched = playwright.chromium.launch(executable_path=chromium.find(), args=args)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def open_page(browser: Browser, watch: Watch) -> Iterator[Callable[..., Page]]:
+    """Open an address in a fresh context: `open_page(url, width=390, dark=True, java_script_enabled=False)`."""
+    contexts: list[BrowserContext] = []
+
+    def open_at(url: str, *, width: int = 1280, dark: bool = False, **options: Any) -> Page:
+        scheme = "dark" if dark else "light"
+        size: Any = {"width": width, "height": 844}
+        context = browser.new_context(viewport=size, color_scheme=scheme, **options)
+        contexts.append(context)
+        watch.on(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.goto(url)
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+
+
+def ask(page: Page, question: str) -> Locator:
+    """Ask as a visitor does, and wait for the whole answer: its turn."""
+    page.get_by_label("Your question").fill(question)
+    page.get_by_role("button", name="Ask", exact=True).click()
+    turn = page.locator(".turn").last
+    expect(turn.get_by_role("button", name="Helpful", exact=True)).to_be_visible()
+    return turn
+
+
+def assess(page: Page, posting: str = TOUCHSTONE) -> Locator:
+    page.get_by_label("The job posting").fill(posting)
+    page.get_by_role("button", name="Check the fit").click()
+    assessment = page.get_by_role("region", name="Assessment")
+    expect(assessment.locator(".method")).to_be_visible()
+    return assessment
+
+
+# ---------------------------------------------------------------- the ask page
+
+
+def section_pages(route: Route) -> None:
+    """The sample's content as its site would show it: each heading with the anchor that citations point to."""
+    path = re.sub(r"^https?://[^/]+/|[/?#].*$|/$", "", route.request.url.replace("/#", "#")).strip("/")
+    source = SAMPLE / "content" / f"{path}.md"
+    lines = source.read_text("utf-8").splitlines() if source.is_file() else []
+    out = []
+    for line in lines:
+        heading = re.match(r"#+ (.*)", line)
+        anchor = re.sub(r"[^\w]+", "-", heading[1].casefold()).strip("-") if heading else ""
+        out.append(f'<h2 id="{anchor}">{heading[1]}</h2>' if heading else f"<p>{line}</p>")
+    route.fulfill(body=f"<!doctype html><title>{path}</title>{''.join(out)}", content_type="text/html; charset=utf-8")
+
+
+def test_an_answer_streams_and_its_citation_leads_to_the_section(
+    askfit: str, open_page: Callable[..., Page], watch: Watch
+) -> None:
+    """The answer comes with a numbered link; following it shows the section that holds the quoted words."""
+    page = open_page(f"{askfit}/ask-ai")
+    page.context.route(f"{MARA}/**", section_pages)
+    turn = ask(page, ROLE)
+    expect(turn.get_by_role("heading", name=ROLE)).to_be_visible()
+    expect(turn.locator(".a")).to_contain_text("lead product manager")
+    assert not watch.strangers(askfit)
+    turn.locator("a.cite").first.click()
+    page.wait_for_url(re.compile(re.escape(f"{MARA}/faq/#what-was-your-role")))
+    expect(page.locator(f"#{page.url.partition('#')[2].partition(':~:')[0]}")).to_have_text(ROLE)
+    expect(page.locator(":target")).to_contain_text("the lead product manager for everything a Cinderquay player")
+    expect(page.locator(":target")).to_be_in_viewport()
+
+
+def test_a_follow_up_question_keeps_the_thread(askfit: str, open_page: Callable[..., Page]) -> None:
+    """The second question goes out with the first turn and its conversation, and both turns stay on the page."""
+    page = open_page(f"{askfit}/ask-ai")
+    first = ask(page, ROLE)
+    first_answer = first.locator(".a > p").first.inner_text()
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        ask(page, "How big was it?")
+    body = json.loads(sent.value.post_data or "{}")
+    assert [turn["question"] for turn in body["history"]] == [ROLE]
+    assert body["history"][0]["answer"][:40] in first_answer
+    assert body["conversation"]
+    expect(page.locator(".turn")).to_have_count(2)
+    expect(page.get_by_role("heading", name=ROLE)).to_be_visible()
+
+
+def test_a_suggested_question_is_asked_by_its_button(askfit: str, open_page: Callable[..., Page]) -> None:
+    """A suggestion asks itself, goes away with the others, and leaves the focus at its question, not nowhere."""
+    page = open_page(f"{askfit}/ask-ai")
+    chip = page.locator(".chip").first
+    question = chip.inner_text()
+    chip.focus()
+    page.keyboard.press("Enter")
+    turn = page.locator(".turn").last
+    expect(turn.get_by_role("heading", name=question)).to_be_focused()
+    expect(turn.get_by_role("button", name="Helpful", exact=True)).to_be_visible()
+    expect(page.locator("form.suggestions")).to_have_count(0)
+
+
+def test_hostile_text_is_shown_as_text(askfit: str, open_page: Callable[..., Page], watch: Watch) -> None:
+    """Markup in a question becomes letters on the page, with and without JavaScript: nothing runs or is fetched."""
+    hostile = (
+        '<img src=x onerror="document.title=1"><script>document.title=2</script>[x](javascript:alert(1)) ' + "a" * 300
+    )
+    page = open_page(f"{askfit}/ask-ai")
+    turn = ask(page, hostile)
+    expect(turn.get_by_role("heading")).to_have_text(hostile)
+    assert turn.locator("img, script, [href^=javascript]").count() == 0
+    plain = open_page(f"{askfit}/ask-ai", java_script_enabled=False)
+    plain.get_by_label("Your question").fill(hostile)
+    plain.get_by_role("button", name="Ask", exact=True).click()
+    expect(plain.locator(".turn h2")).to_have_text(hostile)
+    assert plain.locator(".turn img, .turn script, [href^=javascript]").count() == 0
+    assert page.title() == plain.title() == "Ask about Mara Ostrevik"
+    assert (watch.errors, watch.strangers(askfit)) == ([], [])
+
+
+def test_a_model_s_markup_is_shown_as_text(modelled: Modelled, open_page: Callable[..., Page], watch: Watch) -> None:
+    """What a model writes becomes bold, lists and safe links; images, scripts and javascript: links do not."""
+    said = (
+        "**Plain** <b>words</b> ![x](https://evil.example/a.png) [go](javascript:alert(1)) "
+        "[page](https://mara.example.com/about/).\n\n- one\n- two"
+    )
+    modelled.model.script = Script.of([{"text": said}])
+    page = open_page(f"{modelled.url}/ask-ai")
+    turn = ask(page, "Tell me about the progression team at Brindlewick Games.")
+    assert turn.locator("img, script, b, [href^=javascript]").count() == 0
+    assert not [href for href in turn.locator("a").evaluate_all("all => all.map(a => a.href)") if "javascript" in href]
+    assert (watch.errors, watch.strangers(modelled.url)) == ([], [])
+
+
+def test_a_broken_stream_that_begins_anew_is_not_doubled(askfit: str, open_page: Callable[..., Page]) -> None:
+    """Where the server no longer knows a cut stream and answers anew, the first half goes and is not said twice."""
+    page = open_page(f"{askfit}/ask-ai")
+    half = (
+        'event: start\nid: gone:1\ndata: {"answer":"gone","feature":"ask","model":"m","provider":"p"}\n\n'
+        'event: delta\nid: gone:2\ndata: {"text":"On my last team, I"}\n\n'
+    )
+    times = iter([True])
+
+    def cut(route: Route) -> None:
+        if route.request.method == "POST" and next(times, False):
+            route.fulfill(body=half, content_type="text/event-stream")
+        else:
+            route.fallback()
+
+    page.route("**/ask-ai", cut)
+    turn = ask(page, ROLE)
+    answer = turn.locator(".a").inner_text()
+    assert answer.count("On my last team") == 1, answer
+    assert "lead product manager" in answer
+
+
+# ---------------------------------------------------------------- the fit page
+
+
+def test_the_fit_page_shows_the_verdict_first_and_the_rows_it_rests_on(
+    askfit: str, open_page: Callable[..., Page], watch: Watch
+) -> None:
+    """The touchstone posting: a moderate fit and its reason on the first screen, gaps named, rows a click away."""
+    page = open_page(f"{askfit}/fit-check", width=390)
+    shown = assess(page)
+    verdict = shown.locator(".verdict")
+    expect(verdict).to_contain_text("Moderate fit")
+    expect(verdict.locator("h2")).to_be_in_viewport()
+    expect(shown.get_by_text("Where it does not fit")).to_be_visible()
+    requirements = shown.locator(".requirement")
+    assert requirements.count() >= 10
+    first = requirements.first
+    expect(first.locator(".band")).to_have_text("gap")
+    row = first.locator(".rows li").first
+    expect(row).to_be_hidden()
+    first.locator("summary").click()
+    expect(row).to_be_visible()
+    expect(row).to_have_text(re.compile(r"^row \d+ · .+ · level [0-5](\.\d+)?( \(\w+\))?$"))
+    assert (watch.errors, watch.strangers(askfit)) == ([], [])
+
+
+def test_a_thin_posting_gets_no_score(askfit: str, open_page: Callable[..., Page]) -> None:
+    """Too little to judge is said as such, with no number beside it."""
+    page = open_page(f"{askfit}/fit-check")
+    shown = assess(page, "We need a person.")
+    expect(shown.locator(".label")).to_have_text("Too little to judge")
+
+
+def test_feedback_reaches_the_server(askfit: str, open_page: Callable[..., Page]) -> None:
+    """A thumb is one request that the server takes; a thumb down asks why first, by keyboard as well."""
+    page = open_page(f"{askfit}/fit-check")
+    assess(page)
+    page.get_by_role("button", name="Not helpful").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Too shallow")).to_be_focused()
+    with page.expect_response("**/feedback") as answered:
+        page.keyboard.press("Enter")
+    assert answered.value.status == 204
+    expect(page.get_by_text("Thank you.").first).to_be_visible()
+
+
+# ---------------------------------------------------------------- without JavaScript
+
+
+def test_both_pages_work_without_javascript(askfit: str, open_page: Callable[..., Page], watch: Watch) -> None:
+    """Forms alone: a cited answer, a follow-up that keeps the thread, an assessment with rows, an error in words."""
+    page = open_page(f"{askfit}/ask-ai", java_script_enabled=False)
+    for question in (ROLE, "How big was it?"):
+        page.get_by_label("Your question").fill(question)
+        page.get_by_role("button", name="Ask", exact=True).click()
+    expect(page.locator(".turn h2")).to_have_text([ROLE, "How big was it?"])
+    expect(page.locator(".turn").first).to_contain_text("lead product manager")
+    cite = page.locator("a.cite").first
+    assert (cite.get_attribute("href") or "").startswith(f"{MARA}/")
+    assert cite.inner_text() == "1"
+    page.goto(f"{askfit}/fit-check")
+    page.get_by_label("The job posting").fill(TOUCHSTONE)
+    page.get_by_role("button", name="Check the fit").click()
+    expect(page.locator(".verdict .label")).to_contain_text("Moderate fit")
+    expect(page.locator(".verdict h2")).to_be_in_viewport()
+    page.locator(".requirement summary").first.click()
+    expect(page.locator(".rows li").first).to_have_text(re.compile(r"^row \d+ · .+ · level \d"))
+    assert (watch.errors, watch.strangers(askfit)) == ([], [])
+    page.get_by_label("The job posting").fill("x " * 60_000)
+    page.get_by_role("button", name="Check the fit").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+
+
+def test_both_renderings_of_an_assessment_are_the_same(askfit: str, open_page: Callable[..., Page]) -> None:
+    """Server and browser draw one assessment: the same words in the same order."""
+    shown = assess(open_page(f"{askfit}/fit-check")).inner_text()
+    plain = open_page(f"{askfit}/fit-check", java_script_enabled=False)
+    plain.get_by_label("The job posting").fill(TOUCHSTONE)
+    plain.get_by_role("button", name="Check the fit").click()
+    assert plain.get_by_role("region", name="Assessment").inner_text().split() == shown.split()
+
+
+def test_an_assessment_to_keep_loads_nothing(tmp_path: Path, open_page: Callable[..., Page], watch: Watch) -> None:
+    """`askfit fit --html` writes one file that shows the verdict without any server."""
+    toml = sample_folder(tmp_path / "site")
+    posting, report = SAMPLE / "postings" / "data-platform-pm.md", tmp_path / "report.html"
+    command = [sys.executable, "-m", "askfit", "fit", str(posting), "--config", str(toml), "--html", str(report)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    page = open_page(report.as_uri(), width=390)
+    expect(page.locator(".verdict .label")).to_contain_text("Moderate fit")
+    assert page.evaluate(OVERFLOW) <= 0
+    assert (watch.errors, watch.requests) == ([], [report.as_uri()])
+
+
+# ---------------------------------------------------------------- stopping and leaving
+
+
+def begin_asking(page: Page) -> Locator:
+    """Ask what will never be answered whole; the turn, once its first words are there."""
+    page.get_by_label("Your question").fill(ROLE)
+    page.keyboard.press("Enter")
+    turn = page.locator(".turn").last
+    expect(turn.locator(".a")).to_contain_text("On my last team")
+    return turn
+
+
+@pytest.mark.parametrize("way", ["button", "Escape"])
+def test_stop_ends_the_answer_and_the_request_to_the_model(
+    way: str, modelled: Modelled, open_page: Callable[..., Page]
+) -> None:
+    """Stop, by button or by Escape, keeps what was said, says so, and closes the request that costs."""
+    modelled.stall()
+    page = open_page(f"{modelled.url}/ask-ai")
+    turn = begin_asking(page)
+    if way == "button":
+        turn.get_by_role("button", name="Stop").click()
+    else:
+        page.keyboard.press("Escape")
+    expect(turn.get_by_text("Stopped.")).to_be_visible()
+    expect(turn.locator(".a")).to_contain_text("On my last team")
+    expect(turn.locator(".busy")).to_have_count(0)
+    expect(page.locator("[aria-live]")).to_have_text("Stopped.")
+    assert modelled.left()
+
+
+def test_leaving_the_page_ends_the_request_to_the_model(modelled: Modelled, open_page: Callable[..., Page]) -> None:
+    """A visitor who goes elsewhere costs nothing more."""
+    modelled.stall()
+    page = open_page(f"{modelled.url}/ask-ai")
+    begin_asking(page)
+    page.goto("about:blank")
+    assert modelled.left()
+
+
+def test_an_answer_that_streams_moves_only_where_motion_is_welcome(
+    modelled: Modelled, open_page: Callable[..., Page]
+) -> None:
+    """The cursor blinks while words come; with reduced motion nothing on the page is animated."""
+    modelled.stall()
+    for motion, wanted in (("no-preference", True), ("reduce", False)):
+        page = open_page(f"{modelled.url}/ask-ai", reduced_motion=motion)
+        begin_asking(page)
+        assert page.evaluate("document.getAnimations().length > 0") is wanted
+        page.keyboard.press("Escape")
+
+
+# ---------------------------------------------------------------- keyboard, screen readers
+
+FOCUS = """() => {
+  let at = document.activeElement;
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  if (!at || at === document.body) return null;
+  const style = getComputedStyle(at), box = at.getBoundingClientRect();
+  return { name: at.localName, text: (at.labels?.[0] || at).textContent.trim().slice(0, 40),
+           ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2, width: box.width, top: box.top };
+}"""
+
+
+def test_the_ask_page_is_usable_by_keyboard_alone(askfit: str, open_page: Callable[..., Page]) -> None:
+    """Tab reaches everything in reading order with a visible ring; Enter asks; Shift+Enter is a new line."""
+    page = open_page(f"{askfit}/ask-ai")
+    seen = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if (focus := page.evaluate(FOCUS)) is None:
+            break
+        assert focus["ring"], focus
+        assert focus["width"] > 1, focus
+        seen.append(focus)
+    names = [focus["text"] for focus in seen]
+    assert names[:6] == ["Skip to content", "Mara Ostrevik", "Ask", "Fit check", "Your question", "Ask"], names
+    assert [focus["top"] for focus in seen[4:]] == sorted(focus["top"] for focus in seen[4:])
+    box = page.get_by_label("Your question")
+    box.focus()
+    page.keyboard.type("What was your role")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("on your last team?")
+    expect(page.locator(".turn")).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Helpful", exact=True)).to_be_visible()
+    expect(box).to_be_focused()
+    expect(box).to_have_value("")
+
+
+def test_the_skip_link_leads_to_the_content(askfit: str, open_page: Callable[..., Page]) -> None:
+    """First Tab, Enter, and the next Tab is past the navigation."""
+    page = open_page(f"{askfit}/fit-check")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("The job posting")).to_be_focused()
+
+
+def test_a_screen_reader_hears_the_answer_once(askfit: str, open_page: Callable[..., Page]) -> None:
+    """One polite region says that work goes on, then the whole answer or the verdict; words do not come one by one."""
+    page = open_page(f"{askfit}/ask-ai")
+    page.evaluate("""() => {
+      window.heard = [];
+      const region = document.querySelector("[aria-live=polite]");
+      new MutationObserver(() => heard.push(region.textContent)).observe(region, { childList: true });
+    }""")
+    ask(page, ROLE)
+    heard = page.evaluate("heard")
+    assert len(heard) == 2, heard
+    assert heard[0] == "Looking through the site."
+    assert "lead product manager" in heard[1]
+    page.goto(f"{askfit}/fit-check")
+    assess(page)
+    expect(page.locator("[aria-live=polite]")).to_have_text(re.compile("^Moderate fit. "))
+
+
+@pytest.mark.parametrize("path", ["/", "/ask-ai", "/fit-check"])
+def test_every_page_has_its_language_headings_and_labels(
+    path: str, askfit: str, open_page: Callable[..., Page]
+) -> None:
+    """One h1, no level skipped, a main and a named nav, a language, and a name for every control."""
+    page = open_page(f"{askfit}{path}")
+    if path == "/ask-ai":
+        ask(page, ROLE)
+    if path == "/fit-check":
+        assess(page)
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.localName[1])")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels)), levels
+    assert page.evaluate("document.documentElement.lang") == "en"
+    expect(page.get_by_role("main")).to_have_count(1)
+    expect(page.get_by_role("navigation", name="Features")).to_have_count(1)
+    unnamed = page.evaluate("""() => [...document.querySelectorAll('textarea, button, a[href], summary')]
+      .filter(e => !(e.labels?.length || e.textContent.trim() || e.ariaLabel)).map(e => e.outerHTML)""")
+    assert unnamed == []
+
+
+# ---------------------------------------------------------------- layout and colour
+
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+# Each visible text's contrast with what lies behind it, through shadow roots: [ratio, text], lowest first.
+CONTRAST = """() => {
+  const read = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+    return text.startsWith("color(srgb") ? [r * 255, g * 255, b * 255, a] : [r, g, b, a];
+  };
+  const over = ([r, g, b, a], [R, G, B]) => [r * a + R * (1 - a), g * a + G * (1 - a), b * a + B * (1 - a), 1];
+  const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+    .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, at) => sum + c * [0.2126, 0.7152, 0.0722][at], 0);
+  const parent = (node) => node.assignedSlot || node.parentElement || node.getRootNode().host;
+  const behind = (element) => {
+    const layers = [];
+    for (let at = element; at; at = parent(at)) {
+      const colour = read(getComputedStyle(at).backgroundColor);
+      if (colour[3] > 0) layers.push(colour);
+      if (colour[3] === 1) break;
+    }
+    return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255, 1]);
+  };
+  const out = [];
+  const judge = (element, colour, text) => {
+    const back = behind(element), front = over(read(colour), back);
+    const [high, low] = [light(front), light(back)].sort((a, b) => b - a);
+    out.push([(high + 0.05) / (low + 0.05), text.trim().slice(0, 60)]);
+  };
+  const walk = (node) => {
+    for (const child of node.childNodes) {
+      const shown = child.nodeType === 3 && child.data.trim() && node instanceof Element && node.checkVisibility();
+      if (shown && !node.closest(".vh, .skip, script, style")) judge(node, getComputedStyle(node).color, child.data);
+      if (child.nodeType === 1) {
+        if (child.placeholder) judge(child, getComputedStyle(child, "::placeholder").color, child.placeholder);
+        if (child.shadowRoot) walk(child.shadowRoot);
+        walk(child);
+      }
+    }
+  };
+  walk(document.body);
+  return out.sort((a, b) => a[0] - b[0]);
+}"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_every_state_fits_its_width_and_can_be_read(
+    width: int, dark: bool, askfit: str, open_page: Callable[..., Page], watch: Watch
+) -> None:
+    """Empty, answered, abstained, refused, assessed: no sideways scrolling, text contrast of 4.5 : 1 at least."""
+    page = open_page(askfit, width=width, dark=dark)
+
+    def held(state: str) -> None:
+        assert page.evaluate(OVERFLOW) <= 0, state
+        found = page.evaluate(CONTRAST)
+        assert len(found) > 5, state
+        assert found[0][0] >= 4.5, (state, found[:3])
+
+    held("index")
+    page.goto(f"{askfit}/ask-ai")
+    held("ask, empty")
+    ask(page, ROLE)
+    ask(page, UNKNOWN)
+    ask(page, "Überlänge" * 90)
+    page.keyboard.press("Tab")
+    held("ask, answered and abstained")
+    page.goto(f"{askfit}/fit-check")
+    held("fit, empty")
+    assess(page)
+    page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+    held("fit, assessed")
+    assess(page, "We need a person.")
+    held("fit, too little")
+    assert (watch.errors, watch.strangers(askfit)) == ([], [])
+    page.get_by_label("The job posting").fill("x " * 150_000)
+    page.get_by_role("button", name="Check the fit").click()
+    expect(page.locator(".error")).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    held("fit, refused")
+
+
+def test_the_widget_is_light() -> None:
+    """What another site loads: script and sheet together 25 KB at most, uncompressed."""
+    assert sum((STATIC / name).stat().st_size for name in ("askfit.js", "askfit.css")) <= 25 * 1024
+
+
+# ---------------------------------------------------------------- on another site
+
+HOSTILE_CSS = """
+* { all: unset; color: red !important; text-transform: uppercase !important; letter-spacing: 4px !important; }
+html { font-size: 62.5%; }
+:root { --paper: black; --ink: hotpink; --accent: hotpink; --sans: fantasy; }
+head, script { display: none; }
+body, p, header, div { display: block; }
+button { display: none !important; }
+textarea, a, h2 { border: 9px solid red !important; font-size: 3px !important; }
+"""
+BODY = """<header id="head">The owner's site</header><p id="above">Words <a href="/x">link</a> <input id="own"></p>
+<ask-ai><a href="{askfit}/ask-ai">Ask me</a></ask-ai><fit-check></fit-check><askfit-launcher></askfit-launcher>
+<p id="below">More words</p>"""
+
+
+def host_page(host: HostSite, path: str, askfit: str, *, css: str = "", script: bool = True, body: str = BODY) -> str:
+    """A page of the owner's site under a strict policy; its address."""
+    policy = (
+        f"default-src 'none'; script-src {askfit}; style-src 'self' {askfit}; connect-src {askfit}; "
+        "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    )
+    host.put(f"{path}.css", css, content_type="text/css")
+    tag = f'<script type="module" src="{askfit}/askfit.js"></script>' if script else ""
+    head = f'<!doctype html><html lang="en"><title>Own</title><link rel="stylesheet" href="{path}.css">'
+    return host.put(path, head + body.format(askfit=askfit) + tag, content_security_policy=policy)
+
+
+@pytest.fixture(scope="module")
+def embedded(host: HostSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """askfit, told of the owner's own site by its settings."""
+    with serving(sample_folder(tmp_path_factory.mktemp("embedded") / "site", url=host.url)) as url:
+        yield url
+
+
+# Every element inside the widgets, with the properties by which a page could have spoiled it.
+INSIDE = """() => {
+  const kept = ["color", "backgroundColor", "fontFamily", "fontSize", "fontWeight", "lineHeight", "letterSpacing",
+    "textTransform", "textAlign", "textDecorationLine", "display", "visibility", "opacity", "padding", "margin",
+    "borderTopWidth", "borderTopColor", "borderTopStyle", "whiteSpace", "cursor", "boxSizing", "position", "listStyle"];
+  const walk = (root) => [...root.querySelectorAll("*:not(link)")].flatMap((e) => {
+    const style = getComputedStyle(e);
+    const here = [`${e.localName}.${e.className}`, ...kept.map((name) => `${name}: ${style[name]}`)];
+    return [here, ...(e.shadowRoot ? walk(e.shadowRoot) : [])];
+  });
+  return [...document.querySelectorAll("ask-ai, fit-check, askfit-launcher")].flatMap((e) => walk(e.shadowRoot));
+}"""
+
+# The owner's own elements: every computed property, and where they stand.
+OUTSIDE = """(names) => [...document.querySelectorAll(names)].map((e) => {
+  const style = getComputedStyle(e), box = e.getBoundingClientRect();
+  const all = [...style].map((name) => `${name}: ${style.getPropertyValue(name)}`).join("; ");
+  return [`${e.localName}#${e.id}`, all, box.x, box.y, box.width, box.height];
+})"""
+
+
+def built(page: Page) -> Page:
+    """Once all three elements stand there with their sheet."""
+    for name in ("ask-ai", "fit-check", "askfit-launcher"):
+        expect(page.locator(f"{name} .askfit").first).to_be_visible()
+    return page
+
+
+def use_widgets(page: Page) -> None:
+    """Ask, check a posting, and ask again in the launcher, as a visitor would."""
+    chat = page.locator("ask-ai").first
+    chat.get_by_label("Your question").fill(ROLE)
+    chat.get_by_role("button", name="Ask", exact=True).click()
+    expect(chat.locator(".a")).to_contain_text("lead product manager")
+    fit = page.locator("fit-check")
+    fit.get_by_label("The job posting").fill(TOUCHSTONE)
+    fit.get_by_role("button", name="Check the fit").press("Enter")  # the launcher may float over it
+    expect(fit.locator(".verdict .label")).to_contain_text("Moderate fit")
+    with page.expect_response("**/feedback") as answered:
+        chat.get_by_role("button", name="Helpful", exact=True).press("Enter")
+    assert answered.value.status == 204
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_widget_looks_the_same_under_any_page_s_css(
+    dark: bool, embedded: str, host: HostSite, open_page: Callable[..., Page], watch: Watch
+) -> None:
+    """Under `* {all: unset; color: red !important}` and the like all inside looks as on a bare page, and works."""
+    seen = []
+    for path, css in (("/bare", ""), ("/hostile", HOSTILE_CSS)):
+        page = built(open_page(host_page(host, path, embedded, css=css), width=390, dark=dark))
+        use_widgets(page)
+        page.locator("fit-check summary").first.click()
+        page.evaluate("document.querySelector('fit-check').scrollIntoView()")
+        page.mouse.move(0, 0)
+        seen.append(page.evaluate(INSIDE))
+        if not css:  # the owner's own red on red is the owner's
+            assert page.evaluate(CONTRAST)[0][0] >= 4.5
+        page.locator("askfit-launcher button").first.click()
+        expect(page.get_by_role("dialog").get_by_label("Your question")).to_be_focused()
+    different = [set(bare) ^ set(hostile) for bare, hostile in zip(*seen, strict=True) if bare != hostile]
+    assert different == [], different[0]
+    assert (watch.errors, watch.strangers(embedded, host.url)) == ([], [])
+
+
+def test_the_widget_changes_nothing_on_its_page(embedded: str, host: HostSite, open_page: Callable[..., Page]) -> None:
+    """With and without the script: the owner's elements keep every computed property, and all above keeps its place."""
+    for css in ("p { margin: 7px; }", HOSTILE_CSS):
+        seen = []
+        for path, script in (("/without", False), ("/with", True)):
+            page = open_page(host_page(host, path, embedded, css=css, script=script))
+            if script:
+                built(page)
+            seen.append(
+                (
+                    page.evaluate(OUTSIDE, "#head, #above, #above *"),
+                    [found[:2] for found in page.evaluate(OUTSIDE, "#below")],
+                    page.evaluate("document.title + document.activeElement.localName + document.head.children.length"),
+                    page.evaluate("Object.keys(window).length"),
+                )
+            )
+        assert seen[0] == seen[1]
+
+
+def test_the_launcher_takes_no_room_and_gives_the_focus_back(
+    embedded: str, host: HostSite, open_page: Callable[..., Page]
+) -> None:
+    """The button floats; its dialog opens with the focus in the question; Escape closes it, the focus returns."""
+    body = '<p id="head">One</p><askfit-launcher label="Ask Mara"></askfit-launcher><p id="below">Two</p>'
+    places = []
+    for path, script in (("/no-launcher", False), ("/launcher", True)):
+        page = open_page(host_page(host, path, embedded, css="p { margin: 9px }", script=script, body=body), width=320)
+        if script:
+            expect(page.get_by_role("button", name="Ask Mara")).to_be_visible()
+        places.append(page.evaluate(OUTSIDE, "html, body, #head, #below"))
+    assert places[0] == places[1]
+    opener = page.get_by_role("button", name="Ask Mara")
+    opener.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Ask Mara")
+    expect(dialog.get_by_label("Your question")).to_be_focused()
+    page.keyboard.type(ROLE)
+    page.keyboard.press("Enter")
+    expect(dialog.locator(".a")).to_contain_text("lead product manager")
+    assert page.evaluate(OVERFLOW) <= 0
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(opener).to_be_focused()
+
+
+def test_the_owner_s_colours_and_scheme_are_taken_on(
+    embedded: str, host: HostSite, open_page: Callable[..., Page]
+) -> None:
+    """--askfit-… properties and the page's color-scheme reach inside; `theme` overrides the latter."""
+    css = ":root { --askfit-accent: rgb(90, 30, 120); } #b { --askfit-paper: rgb(1, 2, 3); }"
+    body = '<ask-ai id="a"></ask-ai><ask-ai id="b" theme="dark"></ask-ai><ask-ai id="c" theme="auto"></ask-ai>'
+    page = open_page(host_page(host, "/themed", embedded, css=css, body=body), dark=True)
+    colour = "(e, name) => getComputedStyle(e)[name]"
+    for name in "abc":
+        expect(page.locator(f"#{name} form")).to_be_visible()
+    button = page.locator("#a").get_by_role("button", name="Ask")
+    assert button.evaluate(colour, "backgroundColor") == "rgb(90, 30, 120)"
+    assert page.locator("#a .askfit").evaluate(colour, "backgroundColor") == "rgb(251, 250, 247)"  # the page is light
+    assert page.locator("#b .askfit").evaluate(colour, "backgroundColor") == "rgb(1, 2, 3)"
+    assert page.locator("#b label").evaluate(colour, "color") == "rgb(236, 234, 229)"
+    assert page.locator("#c .askfit").evaluate(colour, "backgroundColor") == "rgb(21, 23, 26)"
+
+
+def test_the_attributes_do_what_the_docs_say(embedded: str, host: HostSite, open_page: Callable[..., Page]) -> None:
+    """A copy of the script with `endpoint`, `placeholder`, `bare`; a launcher that opens the fit."""
+    for name, kind in (("askfit.js", "text/javascript"), ("askfit.css", "text/css")):
+        host.put(f"/copy/{name}", (STATIC / name).read_text("utf-8"), content_type=kind)
+    body = (
+        f'<ask-ai bare endpoint="{embedded}/ask-ai" placeholder="What is it?"></ask-ai>'
+        f'<askfit-launcher opens="fit-check" label="Do I fit?" endpoint="{embedded}/fit-check"></askfit-launcher>'
+        '<script type="module" src="/copy/askfit.js"></script>'
+    )
+    policy = f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src {embedded}"
+    page = open_page(host.put("/attributes", body, content_security_policy=policy))
+    chat = page.locator("ask-ai").first
+    expect(chat.get_by_placeholder("What is it?")).to_be_visible()
+    assert chat.locator(".askfit").evaluate("e => getComputedStyle(e).borderTopWidth") == "0px"
+    ask(page, ROLE)
+    with page.expect_response("**/feedback") as answered:
+        chat.get_by_role("button", name="Helpful", exact=True).click()
+    assert (answered.value.status, answered.value.url) == (204, f"{embedded}/feedback")
+    page.get_by_role("button", name="Do I fit?").click()
+    dialog = page.get_by_role("dialog", name="Do I fit?")
+    dialog.get_by_label("The job posting").fill(TOUCHSTONE)
+    dialog.get_by_role("button", name="Check the fit").click()
+    expect(dialog.locator(".verdict .label")).to_contain_text("Moderate fit")
+
+
+def test_without_javascript_the_link_inside_leads_to_the_page(
+    embedded: str, host: HostSite, open_page: Callable[..., Page]
+) -> None:
+    """What stands inside an element is seen where the element cannot run."""
+    page = open_page(host_page(host, "/no-js", embedded), java_script_enabled=False)
+    page.get_by_role("link", name="Ask me").click()
+    expect(page.get_by_label("Your question")).to_be_visible()
+    assert page.url == f"{embedded}/ask-ai"
+
+
+@pytest.mark.parametrize("how", ["element.remove()", "element.parentNode.close()"], ids=["removed", "closed"])
+def test_an_element_that_goes_ends_its_request(how: str, modelled: Modelled, open_page: Callable[..., Page]) -> None:
+    """An element that a script takes out, and a dialog that is closed, cost nothing more."""
+    modelled.stall()
+    page = open_page(f"{modelled.url}/fit-check")
+    page.evaluate("document.querySelector('fit-check').replaceWith(document.createElement('askfit-launcher'))")
+    page.get_by_role("button", name="Ask me anything").click()
+    begin_asking(page)
+    page.locator("askfit-launcher ask-ai").evaluate(f"element => {how}")
+    assert modelled.left()
+
+
+def test_a_site_that_is_not_named_gets_no_answer(askfit: str, host: HostSite, open_page: Callable[..., Page]) -> None:
+    """An origin that no setting names: the browser keeps the answer back, the widget says one sentence."""
+    page = open_page(host_page(host, "/stranger", askfit, body="<ask-ai></ask-ai>"))
+    page.get_by_label("Your question").fill(ROLE)
+    page.keyboard.press("Enter")
+    expect(page.locator("ask-ai .turn .notice")).to_have_text(re.compile(r"^No answer came: the connection failed\."))
+
+
+def test_with_the_server_down_the_page_stays_whole(
+    host: HostSite, tmp_path: Path, open_page: Callable[..., Page], watch: Watch
+) -> None:
+    """Down later: one quiet sentence, the question kept, another try that works. Down before: the link."""
+    toml, port = sample_folder(tmp_path / "site", url=host.url), free()
+    with serving(toml, port=port) as url:
+        page = built(open_page(host_page(host, "/down", url, css="p { margin: 7px; }")))
+        before = page.evaluate(OUTSIDE, "#head, #above, #above *")
+    chat = page.locator("ask-ai").first
+    chat.get_by_label("Your question").fill(ROLE)
+    page.keyboard.press("Enter")
+    said = chat.locator(".turn .notice")
+    expect(said).to_have_count(1)
+    expect(said).to_have_text(re.compile(r"^No answer came: the connection failed\."))
+    expect(chat.get_by_label("Your question")).to_have_value(ROLE)
+    assert page.evaluate(OUTSIDE, "#head, #above, #above *") == before
+    assert not [error for error in watch.errors if error.startswith("thrown")]
+    late = open_page(host_page(host, "/down", url, css="p { margin: 7px; }"))
+    expect(late.get_by_role("link", name="Ask me")).to_be_visible()
+    assert late.evaluate(OUTSIDE, "#head, #above, #above *") == before
+    with serving(toml, port=port):
+        chat.get_by_role("button", name="Try again").click()
+        expect(chat.locator(".a")).to_contain_text("lead product manager")
+        expect(chat.locator(".turn")).to_have_count(1)
