@@ -5,6 +5,13 @@
 
 question   what is asked, and what an earlier turn adds to it
 prompt     what a model is given: the whole corpus while it fits, else what was found
+kinds      a date for when, a figure for how many
+voice      is it about the owner, or about what the owner writes of
+periods    what came before, what after
+languages  which language it is asked in
+terms      words that carry a meaning, and their kin
+weighing   every sentence of the site against the question
+sureness   is the best one an answer?
 extract    the built-in answer: sentences of the site, word for word
 citing     a model's text → sentences and checked citations, while it streams
 judging    what a finished sentence must pass
@@ -72,7 +79,7 @@ async def stream(
     feature: str = "ask",
 ) -> AsyncIterator[Event]:
     """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed."""
-    asked = understand(checked(site.settings, question), bounded(history))
+    asked = understand(checked(site.settings, question), bounded(history), site.settings.site.name)
     call = await asyncio.to_thread(_call, site, feature, asked, visitor)
     reading = Reading(site.corpus.sections, make_judge(call.prompt))
     opened: Opened | None = None

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 
 from askfit.ask.bearing import MOST_QUOTE_CHARACTERS
+from askfit.ask.languages import language_of
 from askfit.ask.terms import statements
 from askfit.config import SiteSettings
-from askfit.text import sentences, words
+from askfit.text import sentences
 from askfit.types import Citation, Section
 
 NOT_IN_CORPUS = "not_in_corpus"
@@ -43,12 +44,6 @@ SAID = {
         "La página más cercana es «{title}».",
     ),
 }
-_FUNCTION_WORDS = {
-    "en": frozenset("the is was are were what who when where how did does do you your has have which of and".split()),
-    "de": frozenset("der die das ist war sind waren was wer wann wo wie hat haben und ein eine sie ihr mit".split()),
-    "fr": frozenset("le la les est était sont que qui quand où comment quel quelle avez vous des une et".split()),
-    "es": frozenset("el la los las es era son qué quién cuándo dónde cómo cuál ha una y del por".split()),
-}
 MOST_OWN_WORDS_CHARACTERS = 400
 # How models abstain in their own words, whatever they are told.
 _SAYS_NOT = re.compile(
@@ -58,17 +53,6 @@ _SAYS_NOT = re.compile(
     r"|(?:cannot|can[’']t|could not|unable to|don[’']t) (?:find|answer|know|have (?:any )?information))",
     re.IGNORECASE,
 )
-
-
-def language_of(question: str, site_language: str) -> str:
-    """The language to answer in: the question's where its function words tell it, else the site's, else English."""
-    asked = words(question)
-    counts = {language: sum(word in known for word in asked) for language, known in _FUNCTION_WORDS.items()}
-    first, second = sorted(counts, key=lambda language: counts[language], reverse=True)[:2]
-    if counts[first] > counts[second]:
-        return first
-    site = site_language.casefold()[:2]
-    return site if site in SAID else "en"
 
 
 def honest_text(reason: str, question: str, site: SiteSettings, nearest: Section | None) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from askfit.ask.citing import without_markers
+from askfit.ask.kinds import Wants, wanted
+from askfit.ask.languages import fillers
 from askfit.ask.terms import content, forms, light, telling
+from askfit.ask.voice import asks_of_owner, related
 from askfit.config import Settings
 from askfit.errors import InputError
 from askfit.text import clean, estimate_tokens, sentences, words
@@ -25,32 +27,13 @@ MOST_HISTORY_TOKENS = 2_500
 MOST_CARRIED_CHARACTERS = 300  # of the last answer
 POSTING_LINES = 6
 
-Wants = Literal["", "date", "number", "money", "person", "place", "reason", "yes_no"]
-
-_WANTED: tuple[tuple[Wants, str], ...] = (
-    ("money", r"\bhow much (?:money|does|do|did|is|are|was|were)\b|\b(?:salary|price|revenue|cost|costs|budget)\b"),
-    (
-        "number",
-        r"\bhow (?:many|much|big|large|long|old|far|often|tall|high|fast|late)\b|\bwhat (?:percent|number|share)",
-    ),
-    (
-        "date",
-        r"\b(?:when|how soon)\b|\b(?:what|which) (?:year|date|month|day|century|decade|time)\b",
-    ),
-    ("person", r"\bwho(?:m|se)?\b"),
-    ("place", r"\bwhere\b|\b(?:what|which) (?:city|country|place|state|region|town)\b"),
-    ("reason", r"\bwhy\b|\bhow come\b|\bwhat (?:is|was) the reason\b"),
-    ("yes_no", r"^(?:is|are|was|were|do|does|did|can|could|has|have|had|will|would|should)\b"),
-)
-_WANTS: tuple[tuple[Wants, re.Pattern[str]], ...] = tuple(
-    (wants, re.compile(pattern, re.IGNORECASE)) for wants, pattern in _WANTED
-)
 # What visitors say in passing → the word that a site has for it.
 _MEANT = tuple(
     (re.compile(pattern, re.IGNORECASE), word)
     for pattern, word in (
         (r"\b(?:free|spare) time\b", " hobby "),
         (r"\bhow old\b", " age "),
+        (r"\b(?:get|be|keep|stay) in touch\b", " contact "),
         (r"\bhow soon\b", " when "),
         (r"\bdirect reports?\b", " line-managed people "),
         (r"\bwent wrong\b", " failure "),
@@ -95,6 +78,9 @@ class Question:
     wants: Wants
     hostile: bool
     introduction: bool  # who is this?
+    personal: bool  # about the owner, not about what the owner writes of
+    related: str  # "manager", of "who was your manager?"
+    owner: frozenset[str]  # stems of the owner's name
     query: str  # what to search for
     earlier: str  # the turn that it points back to; "" where it stands alone
     history: tuple[Turn, ...] = ()
@@ -142,23 +128,37 @@ def bounded(history: Sequence[Turn]) -> tuple[Turn, ...]:
 def understand(text: str, history: Sequence[Turn] = (), owner: str = "") -> Question:
     """Read a question in the light of the turn before it. The owner's name tells nothing on the owner's site."""
     names = frozenset(content(owner))
-    terms = {stem: word for stem, word in telling(_meant(text)).items() if stem not in names}
+    empty = fillers(text)
+    found = telling(_meant(text)).items()
+    terms = {stem: word for stem, word in found if stem not in names and word not in empty}
     focus = _focus(terms, text)
     introduction = not terms and bool(_INTRODUCE.search(text))
     terms = telling(owner) if introduction else terms
     earlier = _earlier(text, list(terms), history)
     carried = {stem: word for stem, word in telling(earlier).items() if stem not in names and stem not in terms}
-    wants: Wants = next((wants for wants, pattern in _WANTS if pattern.search(text[:MOST_CHARACTERS])), "")
     query = " ".join([text, *(form for word in list(terms.values())[:MOST_TERMS] for form in forms(word))])
-    hostile = bool(_HOSTILE.search(text))
     return Question(
-        text, _first(terms), focus, _first(carried), wants, hostile, introduction, query, earlier, tuple(history)
+        text=text,
+        terms=_first(terms),
+        focus=focus,
+        carried=_first(carried),
+        wants=wanted(text[:MOST_CHARACTERS]),
+        hostile=bool(_HOSTILE.search(text)),
+        introduction=introduction,
+        personal=asks_of_owner(text, names),
+        related=related(text),
+        owner=names,
+        query=query,
+        earlier=earlier,
+        history=tuple(history),
     )
 
 
 def _focus(terms: Mapping[str, str], text: str) -> frozenset[str]:
     """Of "Our office is in Madrid. Would you move?" the second sentence; all where that alone says nothing."""
     asking = " ".join(sentence for sentence in sentences(text) if sentence.endswith("?"))
+    if _POINTS_BACK.intersection(words(asking)):
+        return frozenset(terms)
     focus = frozenset(content(_meant(asking))).intersection(terms)
     return (focus - light() and focus) or frozenset(terms)
 

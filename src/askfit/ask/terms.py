@@ -65,17 +65,21 @@ _KIN = (
     "role title position job",
     "company employer firm workplace business enterprise",
     "relocate move",
-    "achieve accomplish result outcome impact improve increase raise rise grow lift",
+    "achieve accomplish result outcome impact improve increase raise rise",
+    "improve increase raise rise grow lift move boost",
+    "build create establish introduce found set",
+    "business enterprise b2b corporate saas",
+    "reason because cause",
     "kill stop cancel shut discontinue",
     "failure fail mistake wrong",
-    "live based location located reside residence home",
+    "live lives based located location reside resides",
     "study degree education university college graduate",
     "contact reach email mail",
     "weakness weak gap",
     "strength strong strongest",
     "hobby hobbies leisure pastime",
     "big large size people",
-    "salary pay compensation",
+    "salary salaries compensation wage remuneration",
     "start begin join",
     "manage lead led",
     "pm product manager",
@@ -145,7 +149,11 @@ def _others(group: str, word: str) -> list[str]:
 
 @cache
 def _groups() -> dict[str, frozenset[str]]:
-    return {stem: frozenset(content(group)) - {stem} for group in _KIN for stem in content(group)}
+    groups: dict[str, frozenset[str]] = {}
+    for group in map(frozenset, map(content, _KIN)):
+        for one in group:
+            groups[one] = groups.get(one, frozenset()) | (group - {one})
+    return groups
 
 
 def kin(stem: str) -> frozenset[str]:

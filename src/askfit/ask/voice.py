@@ -1,0 +1,91 @@
+"""Whose matter a question and a sentence are: the owner's own, or that of the world that the owner writes about.
+
+"Do you have a degree?" is about the owner; an essay that says "few engineers have a degree" does not answer it. Knows
+words and pages, no corpus.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+from functools import lru_cache
+
+from askfit.ask.terms import content
+from askfit.text import words
+from askfit.types import Section
+
+_OWN = re.compile(r"\b(?:you|your|yours|yourself|she|her|hers|herself|he|him|his|himself)\b", re.IGNORECASE)
+# "How do you write …", "what do you think of …": any sentence of the site may answer those.
+_ANYONES = re.compile(
+    r"\bhow (?:do|does|would|should|can|could) (?:you|she|he)\b"
+    r"|\b(?:you|she|he) (?:thinks?|believes?|recommends?|suggests?|advises?|means?|says?|writes?|wrote|written)\b"
+    r"|\b(?:your|her|his) (?:views?|opinions?|take|advice|thoughts?)\b"
+    r"|\b(?:can|could|would|will) you (?:please )?(?:explain|tell|describe|give|show|name|list|summari[sz]e)\b"
+    r"|\bdo you know (?:if|whether|what|how|who|when|where|why)\b|\bthank you\b",
+    re.IGNORECASE,
+)
+_RELATED = re.compile(
+    r"\bwho(?:['’]s| is| are| was| were)\s+(?:your|her|his|my|their|[\w-]+['’]s)\s+((?:[\w-]+\s+){0,2}?[\w-]+)\s*"
+    r"(?:\?|$|\b(?:at|in|on|when|while|during|before|after|then)\b)",
+    re.IGNORECASE,
+)
+_I = re.compile(r"\bI\b(?![/.])|\b(?:[Mm]y|[Mm]e|[Mm]ine|[Mm]yself|[Ii]ch|[Mm]ein\w*)\b")
+_QUOTED = re.compile(r"“[^”]*”|„[^“”]*[“”]|\"[^\"]*\"")  # another's words
+_WE = re.compile(r"\b(?:[Ww]e|[Oo]urs?|[Uu]s|[Ww]ir|[Uu]nser\w*)\b")
+# Every word of one part of a page's address is among these: "work/acme", "pages/resume", "resume-positions/clerk".
+_PROFILE = frozenset(
+    "about me bio biography profile index home cv resume résumé lebenslauf vita work works job jobs position positions "
+    "role roles career experience experiences employment employer employers history education faq faqs questions q a "
+    "and contact now talks talk speaking skills skill volunteering projects project portfolio case cases study studies "
+    "uses start awards publications patents references team who am i hire".split()
+)
+_RESUME = frozenset("cv resume résumé lebenslauf vita".split())
+MOST_NAME_WORDS = 4  # of a file; "how-to-write-a-good-resume" is an essay
+
+
+def asks_of_owner(question: str, names: Set[str]) -> bool:
+    """Is the question about the owner: "you", "she", the owner's name?"""
+    asked = _ANYONES.sub(" ", question)
+    return bool(_OWN.search(asked)) or not names.isdisjoint(content(asked))
+
+
+def related(question: str) -> str:
+    """Of "who was your manager at …?" the manager: somebody else than the owner; "" in any other question."""
+    match = _RELATED.search(question)
+    return match[1] if match else ""
+
+
+def is_other_person(text: str, relation: str) -> bool:
+    """Does the sentence say who that is: "my manager", "reported to", not "I was the manager"?"""
+    noun = re.escape(relation.split()[-1])
+    return bool(
+        re.search(
+            rf"\b(?:my|our|her|his|their)\s+(?:\w+\s+){{0,3}}{noun}\b|\breport(?:s|ed|ing)? to\b", text, re.IGNORECASE
+        )
+    )
+
+
+@lru_cache(maxsize=4096)
+def is_profile(document: str) -> bool:
+    """Is the page one on which everything is about the owner: a résumé, an about page, a job, a project?"""
+    return any(map(_names_profile, document.casefold().split("/")))
+
+
+def _names_profile(part: str) -> bool:
+    said = [word for word in words(part.replace("_", " ")) if not word.isdigit()]
+    named_resume = len(said) <= MOST_NAME_WORDS and not _RESUME.isdisjoint(said)  # "ann-ode-cv"
+    return named_resume or bool(said and _PROFILE.issuperset(said))
+
+
+def speaks_of_owner(text: str, section: Section, names: Set[str]) -> bool:
+    """Does the sentence speak of the owner: in the first person, by name, or on a page about the owner?
+
+    "We" may be mankind: it counts where the section says "I" too.
+    """
+    said = _QUOTED.sub(" ", text)
+    return (
+        is_profile(section.document)
+        or bool(_I.search(said))
+        or bool(_WE.search(said) and _I.search(_QUOTED.sub(" ", section.text)))
+        or not names.isdisjoint(content(said))
+    )
