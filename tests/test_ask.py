@@ -342,6 +342,45 @@ async def test_what_came_before_is_told_by_dates(question: str, said: str, expec
     assert expected in (await answer(essayist, question, history)).answer
 
 
+STATIONS = {
+    f"content/jobs/{slug}.md": f"---\ntitle: {title}\nemployer: {place}\nstart_date: '{begun}'\n{end}---\n\n- Did it.\n"
+    for slug, title, place, begun, end in (
+        ("clerk", "Clerk", "Harbour Office", "2010-02-01", "end_date: '2012-03-01'\n"),
+        ("surveyor", "Surveyor", "Steelspan", "2012-04-01", "end_date: '2016-05-01'\n"),
+        ("lead", "Lead Surveyor", "Steelspan", "2016-05-01", "end_date: '2020-01-01'\n"),
+        ("owner", "Owner", "Ode Bridges", "2020-02-01", ""),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("What is her current role?", "Owner, Ode Bridges, since 2020-02-01."),
+        ("What was your role on your last team?", "Owner, Ode Bridges, since 2020-02-01."),
+        ("Who is her current employer?", "Owner, Ode Bridges, since 2020-02-01."),
+        ("Where did she work before Steelspan?", "Clerk, Harbour Office, from 2010-02-01 to 2012-03-01."),
+        ("When did she join Steelspan?", "Surveyor, Steelspan, from 2012-04-01 to 2016-05-01."),
+        ("When did she leave Steelspan?", "Lead Surveyor, Steelspan, from 2016-05-01 to 2020-01-01."),
+        ("What did she do at Steelspan?", "Lead Surveyor, Steelspan, from 2016-05-01 to 2020-01-01."),
+    ],
+)
+async def test_jobs_that_stand_in_front_matter_are_told_by_their_dates(
+    question: str, expected: str, make_site: SiteMaker
+) -> None:
+    """The newest job is the current one, the last at a place is the one that was left; none is mixed up."""
+    async with open_site(make_site(STATIONS)) as opened:
+        given = await answer(opened, question)
+    assert given.answer == expected
+    check_quotes(opened, given)
+
+
+async def test_a_place_where_the_owner_never_was_has_no_job(make_site: SiteMaker) -> None:
+    """The newest job is not offered for a question about another employer."""
+    async with open_site(make_site(STATIONS)) as opened:
+        assert (await answer(opened, "What did she do at Quayside Bank?")).abstained
+
+
 async def test_before_the_first_job_nothing_is_invented(essayist: Site) -> None:
     """Where no earlier time is stated, no other job is named as the one before."""
     given = await answer(

@@ -84,10 +84,34 @@ def test_front_matter_facts_are_content_and_its_controls_are_not(make_site: Make
     """An employer, a date, a degree in front matter can be found and quoted; layout and tags cannot."""
     text = text_of(load_corpus(make_site({"content/a.md": PAGE})))
     assert "Employer: Harbor Lane." in text
-    assert "Start date: 2019-02-01." in text
+    assert "Progression at Harbor Lane, since 2019-02-01." in text
     assert "Physics" in text
     assert "post" not in text
     assert "[" not in text
+
+
+def test_footnote_marks_are_no_content_and_notes_are(make_site: MakeSite) -> None:
+    """A quote carries no [^1]; what the note says can be found."""
+    text = text_of(load_corpus(make_site({"content/a.md": "It held.[^1] Twice.\n\n[^1]: By a thread.\n"})))
+    assert "It held. Twice." in text
+    assert "By a thread." in text
+    assert "[^" not in text
+
+
+@pytest.mark.parametrize(
+    ("front", "told"),
+    [
+        (
+            "title: Clerk\nemployer: Quay\nstart_date: '2021-07-01'\nend_date: 2023-02-21",
+            "Clerk, Quay, from 2021-07-01 to 2023-02-21.",
+        ),
+        ("title: Clerk\ncompany: Quay\nstart: 2021\nend: present", "Clerk, Quay, since 2021."),
+        ("title: Clerk at Quay\nemployer: Quay\nstartDate: 2021-07", "Clerk at Quay, since 2021-07."),
+    ],
+)
+def test_a_job_in_front_matter_is_one_sentence_with_its_time(make_site: MakeSite, front: str, told: str) -> None:
+    """Role, employer and dates that stand in separate keys are told as a person would say them, and can be quoted."""
+    assert told in text_of(load_corpus(make_site({"content/a.md": f"---\n{front}\n---\nBody."})))
 
 
 @pytest.mark.parametrize("front", ["ai: false", "draft: true", "published: false"])

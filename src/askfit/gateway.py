@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from askfit import telemetry
@@ -48,6 +48,8 @@ UNHEALTHY = frozenset(
         "provider_failed",
     }
 )
+# No wait and no other question helps: the owner has to act. One call a minute finds out whether they have.
+LASTING = frozenset({"provider_key_refused", "provider_billing", "provider_spend_limit", "provider_model_unknown"})
 # The request had been accepted and no answer says what it cost: the input is taken for charged.
 MAYBE_CHARGED = frozenset(
     {"cancelled", "provider_timeout", "provider_cut_off", "provider_bad_output", "provider_failed"}
@@ -65,29 +67,44 @@ class Deadlines:
 
 @dataclass(slots=True)
 class Breaker:
-    """Rests a model for `rest_s` after `most` failures within `window_s`: nobody waits for what is known to fail."""
+    """Rests a model that is known to fail: nobody waits for it.
+
+    For `rest_s` after `most` failures within `window_s`; for as long as its provider asks, up to `asked_most_s`;
+    for `lasting_s` after a fault that only the owner can mend.
+    """
 
     most: int = 3
     window_s: float = 60.0
     rest_s: float = 30.0
+    asked_most_s: float = 120.0
+    lasting_s: float = 60.0
     clock: Callable[[], float] = time.monotonic
     _failures: dict[str, deque[float]] = field(default_factory=dict)
+    _until: dict[str, float] = field(default_factory=dict)
 
-    def failed(self, model: str, code: str) -> None:
+    def failed(self, model: str, error: ProviderError) -> None:
         """Count a failure, if it is one of the model's health."""
-        if code in UNHEALTHY:
-            self._failures.setdefault(model, deque(maxlen=self.most)).append(self.clock())
+        if error.code not in UNHEALTHY:
+            return
+        now = self.clock()
+        self._failures.setdefault(model, deque(maxlen=self.most)).append(now)
+        asked_s = min(error.retry_after_s or 0.0, self.asked_most_s)
+        self._until[model] = now + (self.lasting_s if error.code in LASTING else asked_s)
 
     def worked(self, model: str) -> None:
         """An answer ends the count."""
         self._failures.pop(model, None)
+        self._until.pop(model, None)
 
     def rests(self, model: str) -> bool:
         """Is the model to be left alone for now?"""
+        now = self.clock()
+        if now < self._until.get(model, now):
+            return True
         times: Sequence[float] = self._failures.get(model, ())
         if len(times) < self.most:
             return False
-        return times[-1] - times[0] <= self.window_s and self.clock() - times[-1] < self.rest_s
+        return times[-1] - times[0] <= self.window_s and now - times[-1] < self.rest_s
 
 
 @dataclass(slots=True)
@@ -101,13 +118,15 @@ class _Run:
     held: str = ""  # leading white space: it is no answer yet
     said: list[str] = field(default_factory=list)
     ttft_ms: float = 0.0
+    counted: Usage | None = None  # by the provider, before the end
     finish: Finish | None = None
 
     def elapsed_ms(self) -> float:
         return (time.perf_counter() - self.begun) * 1000
 
-    def take(self, text: str) -> str:
+    def take(self, item: Text) -> str:
         """What of it may be shown now."""
+        text, self.counted = item.text, item.counted or self.counted
         if not self.said:
             self.held += text
             if not self.held.strip():
@@ -138,6 +157,12 @@ class Gateway:
         self._open_provider = open_provider
         self._providers: dict[str, asyncio.Future[Provider]] = {}
         self._settling: set[asyncio.Task[Settled]] = set()
+        self._lasting: dict[str, str] = {}
+
+    @property
+    def note(self) -> str:
+        """What the owner should mend, model by model; "" where all is well. Not for visitors."""
+        return " ".join(self._lasting.values())
 
     async def stream(self, call: Call) -> AsyncGenerator[Notice | Opened | Text | Settled, None]:
         """Notice*, Opened, Text…, Settled; or an AskfitError, its row settled. Closing it ends the upstream request."""
@@ -160,19 +185,20 @@ class Gateway:
                                 yield _notice(left, model)
                             yield Opened(model, run.attempt.provider)
                         yield item
-                self._breaker.worked(model)
+                self._worked(model)
                 return
             except ProviderError as error:
-                self._breaker.failed(model, error.code)
                 if run.said:
+                    self._failed(call, model, error)
                     error.partial = True
                     raise
-                failure = error
                 if not retried and _soon(error):
                     retried = True
                     models.appendleft(model)
                     await asyncio.sleep(error.retry_after_s or 0.0)
                     continue
+                self._failed(call, model, error)
+                failure = error
             except BudgetSpent as error:
                 if call.only or self._settings.file.budget.when_spent == "refuse":
                     raise
@@ -184,6 +210,22 @@ class Gateway:
             if not models:
                 raise failure
             left, before = left or failure, model
+
+    def _worked(self, model: str) -> None:
+        self._breaker.worked(model)
+        self._lasting.pop(model, None)
+
+    def _failed(self, call: Call, model: str, error: ProviderError) -> None:
+        """Let the model rest if need be, and tell the owner; what a provider says of one request is not logged."""
+        self._breaker.failed(model, error)
+        if error.code in LASTING:
+            self._lasting[model] = str(error)
+        if call.only:
+            return  # whoever asked for this model alone is told by the error
+        if error.code in LASTING:
+            log.error("%s Until then another answers. (%s)", error, error.code)
+        elif error.code in UNHEALTHY:
+            log.warning("%s failed. (%s)", model, error.code)
 
     async def _attempt(self, run: _Run) -> AsyncGenerator[Text | Settled, None]:
         """One candidate's answer; its row is settled however this ends, unless no call was made for want of budget."""
@@ -198,7 +240,7 @@ class Gateway:
                 item = await self._next(stream, run)
                 if isinstance(item, Finish):
                     run.finish = item
-                elif text := run.take(item.text):
+                elif text := run.take(item):
                     yield Text(text)
             _check(run)
             outcome = "ok"
@@ -314,11 +356,16 @@ def _check(run: _Run) -> None:
 
 
 def _estimate(run: _Run, outcome: str) -> Usage:
-    """What a call used that was cut before its provider told: the prompt's tokens, and those of what was seen."""
+    """What a call used that was cut before its end: the input as its provider counted, the output by what was seen.
+
+    Where the provider had counted nothing, the whole prompt is taken for read anew.
+    """
     model, text = run.attempt.model, "".join(run.said)
-    if model == BUILTIN or not run.sent or not (text or outcome in MAYBE_CHARGED):
+    if model == BUILTIN or not run.sent or not (text or run.counted or outcome in MAYBE_CHARGED):
         return Usage()
     output = round(estimate_tokens(text) * facts(model).tokenizer_ratio)
+    if run.counted:
+        return replace(run.counted, output_tokens=max(output, run.counted.output_tokens), estimated=True)
     return Usage(prompt_tokens(model, run.call.prompt), output, estimated=True)
 
 

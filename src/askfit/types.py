@@ -152,6 +152,7 @@ class Text:
     """The next piece of the answer."""
 
     text: str
+    counted: Usage | None = None  # with the first piece: what the provider has counted by then, if it tells
 
 
 @dataclass(frozen=True, slots=True)

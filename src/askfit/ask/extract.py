@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from askfit.ask.periods import order_of, station, tells
+from askfit.ask.periods import asks_of_leaving, did_at, latest, order_of, station, tells
 from askfit.ask.prompt import Shared, numbers
 from askfit.ask.question import Question
 from askfit.ask.sureness import LEAST_SURE, NEAR_ENOUGH, certainty, nearness
@@ -30,7 +30,8 @@ AS_SURE, AS_SURE_OTHER = 0.75, 0.9  # of how sure the best sentence is
 REPEATS = 0.7
 _LEANS_BACK = re.compile(r"(?:it|its|he|she|his|her|they|their|this|that|these|those|such)\b", re.IGNORECASE)
 _ABOUT = re.compile(r"\b(?:about|bio|profile|index|home|me|cv|resume|résumé)\b", re.IGNORECASE)
-_FIRST_NAME = re.compile(r"(?<=[a-z,:–—] )[^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*")
+_AT_NAME = re.compile(r"\bat (?:the )?([^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*)")
+_FIRST_NAME = re.compile(r"(?:(?<=[a-z,:–—] )|(?<=^ ))[^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*")
 
 
 def reply(corpus: Corpus, question: Question) -> list[str]:
@@ -39,14 +40,19 @@ def reply(corpus: Corpus, question: Question) -> list[str]:
         return ["[[none: hostile]]"]
     sections = search(corpus, question)
     number = numbers(Shared(corpus))
-    dated = _dated(corpus, question, sections)
-    if dated:
-        return _written([dated], number)
     asked = weigh(corpus, question, sections)
     found = candidates(asked, sections) if asked.all else []
+    dated = _dated(corpus, question, sections)
+    # An FAQ that asks the very question knows better than the newest date.
+    if dated and not (
+        order_of(question.text) == "latest" and any(same_question(asked, one.section) for one in found[:1])
+    ):
+        return _written([dated], number)
     if not found:
         return ["[[none]]"]
     if certainty(asked, found[0]) < LEAST_SURE or not tells(order_of(question.text), found[0].text):
+        if did_at(question.text) and (there := _station_at(corpus, question)):
+            return _written([there], number)
         near = nearness(asked, found[0]) >= NEAR_ENOUGH
         return [f"[[none {number[found[0].section.id]}]]" if near else "[[none]]"]
     return _written(choose(asked, found), number)
@@ -68,10 +74,22 @@ def search(corpus: Corpus, question: Question) -> list[Section]:
 def _dated(corpus: Corpus, question: Question, sections: Sequence[Section]) -> Candidate | None:
     """Of "and before that?" what came before, of "when did you leave X?" X's time; None of any other question."""
     order = order_of(question.text)
-    if not order or (order == "at" and not question.personal):
+    if not order or (order in ("at", "latest") and not question.personal):
         return None
+    if order == "latest":
+        return _station_at(corpus, question)
     said = question.history[-1].answer if question.earlier else question.text
-    near = station(order, _named_first(said, order) - question.owner, sections, corpus.sections)
+    names, leaving = _named_first(said, order) - question.owner, asks_of_leaving(question.text)
+    near = station(order, names, sections, corpus.sections, leaving)
+    return Candidate(near.section, near.at, statements(near.section.text)[near.at], 0.0) if near else None
+
+
+def _station_at(corpus: Corpus, question: Question) -> Candidate | None:
+    """The newest station, of those at the place that stands behind "at" where one does."""
+    match = _AT_NAME.search(question.text)
+    if not match and did_at(question.text):
+        return None
+    near = latest(frozenset(content(match[1])) if match else frozenset(), corpus.sections)
     return Candidate(near.section, near.at, statements(near.section.text)[near.at], 0.0) if near else None
 
 

@@ -30,6 +30,13 @@ CONTROLS = frozenset(
     """.split()
 )
 
+_PLACES = frozenset(
+    {"employer", "company", "organization", "organisation", "client", "school", "university", "institution"}
+)
+_ROLES = frozenset({"role", "position", "job", "job_title", "degree"})
+_BEGINNINGS = frozenset({"start", "start_date", "startdate", "begin", "from", "date_start", "started"})
+_ENDS = frozenset({"end", "end_date", "enddate", "to", "until", "date_end", "ended"})
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -118,6 +125,8 @@ _MDX_LINE = re.compile(r"^(?:import\s.+|export\s+(?:const|default|let|function)\
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
 _JSX_COMMENT = re.compile(r"\{/\*.*?\*/\}", re.DOTALL)
 _DIRECTIVE = re.compile(r":{1,3}\w+\[([^\]]*)\](?:\{[^}]*\})?")  # remark's :name[text]{attributes}
+_FOOTNOTE_TEXT = re.compile(r"^\[\^[^\]\s]+\]:[ \t]*", re.MULTILINE)  # the note's own words stay
+_FOOTNOTE = re.compile(r"(?<=\S)\[\^[^\]\s]+\]")
 _KRAMDOWN = re.compile(r"^\{:.*\}\s*$", re.MULTILINE)
 
 
@@ -167,12 +176,35 @@ def _front_matter(text: str, name: str) -> tuple[Front, str, Fault | None]:
     if not isinstance(raw, dict):
         return Front(), text, None
     front = Front()
+    station, told = _station(raw)
+    if station:
+        front.facts.append(station)
     for key, value in raw.items():
         if str(key).lower() in CONTROLS:
             front.controls[str(key).lower()] = value
-        else:
+        elif key not in told:
             front.facts += _facts(str(key), value)
     return front, text[match.end() :], None
+
+
+def _station(raw: dict[Any, Any]) -> tuple[str, frozenset[str]]:
+    """(a job or school with its time as one sentence, the keys that it tells), as a JSON Resume's entries are told.
+
+    "Chief of Staff, Harbor Lane, from 2021-07-01 to 2023-02-21."; nothing where a place or a beginning is missing.
+    """
+
+    def first(names: frozenset[str]) -> tuple[str, str]:
+        keys = (key for key in raw if isinstance(key, str) and key.lower().replace("-", "_") in names)
+        return next(((key, _plain(raw[key])) for key in keys if _plain(raw[key])), ("", ""))
+
+    (_, place), (begin_key, begun), (end_key, ended) = first(_PLACES), first(_BEGINNINGS), first(_ENDS)
+    if not (place and re.match(r"(?:19|20)\d\d", begun)):
+        return "", frozenset()
+    role = _plain(raw.get("title")) or first(_ROLES)[1]
+    named = role if place.casefold() in role.casefold() else ", ".join(part for part in (role, place) if part)
+    over = re.match(r"(?:19|20)\d\d", ended)
+    time = f"from {begun[:10]} to {ended[:10]}" if over else f"since {begun[:10]}"
+    return f"{named}, {time}.", frozenset({begin_key, end_key} - {""})
 
 
 def _kept_out(controls: dict[str, Any]) -> str:
@@ -218,6 +250,7 @@ def _facts(key: str, value: Any) -> list[str]:
 def _markdown_blocks(body: str) -> list[Block]:
     from markdown_it import MarkdownIt
 
+    body = _FOOTNOTE.sub("", _FOOTNOTE_TEXT.sub("", body))
     body = _KRAMDOWN.sub("", _JSX_COMMENT.sub("", _LIQUID.sub("", _MDX_LINE.sub("", body))))
     tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(body)
     blocks: list[Block] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 from askfit.config import Settings
 from askfit.types import Fault
 
-READER_VERSION = "2"  # changes when readers read differently: what is in the index is then read again
+READER_VERSION = "4"  # changes when readers read differently: what is in the index is then read again
 MOST_BYTES = 20_000_000
 ENDINGS = frozenset({".md", ".markdown", ".mdx", ".html", ".htm", ".txt", ".pdf", ".docx", ".json"})
 # Instructions for coding agents, not content: they must never reach a prompt as if the owner had said them.

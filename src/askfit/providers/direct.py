@@ -173,8 +173,9 @@ class Direct:
             async with request as response:
                 async for event in response:
                     if text := text_of(event):
+                        tells = not said and response.usage.input_tokens  # Anthropic: the input, with the first event
                         said.append(text)
-                        yield Text(text)
+                        yield Text(text, to_usage(response, prompt, text) if tells else None)
         except Exception as error:  # the SDKs leak their parsers' own errors where a stream has a strange form
             raise to_provider_error(error, self._dialect, model.model_name, wire) from None
         yield self._finish(response, wire, prompt, "".join(said))

@@ -290,7 +290,8 @@ async def _read_body(request: Request) -> bytes:
                 body += chunk
                 if len(body) > MOST_BODY_BYTES:
                     bound = MOST_BODY_BYTES // 1024
-                    raise HttpError(413, "body_too_large", f"The body is larger than {bound} KiB.", "Send the text alone, without attachments or markup.")
+                    next_step = "Send the text alone, without markup."
+                    raise HttpError(413, "body_too_large", f"The body is larger than {bound} KiB.", next_step)
     except TimeoutError:
         raise HttpError(408, "body_too_slow", f"The body did not come within {BODY_S:g} s.", "Send it again.") from None
     return bytes(body)

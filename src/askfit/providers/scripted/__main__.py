@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import suppress
 
 from askfit.errors import AskfitError
 from askfit.providers.scripted import Script, ScriptedServer, load_script
@@ -24,7 +25,8 @@ def main() -> int:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
     print(f"ANTHROPIC_BASE_URL={server.url}\nOPENAI_BASE_URL={server.openai_url}", flush=True)  # noqa: T201
-    server.run()
+    with suppress(KeyboardInterrupt):
+        server.run()
     return 0
 
 
