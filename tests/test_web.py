@@ -1236,6 +1236,17 @@ async def test_ready_tells_what_an_operator_should_know(ann: Settings, monkeypat
     assert (ready.status_code, ready.json()["notes"]) == (200, ["Redis does not answer."])
 
 
+async def test_a_wrong_key_shows_in_readiness_and_names_no_key(make_site: MakeSite, model: ScriptedServer) -> None:
+    """The built-in answers, the site stays in service, and an operator's monitor sees that the log has to be read."""
+    model.script = Script.of([{"fault": "key_refused"}])
+    async with client(by_model(make_site, model)) as one:
+        answer = await one.post("/ask-ai", json={"question": QUESTION})
+        ready = await one.get("/readyz")
+    assert answer.json()["provider"] == "builtin"
+    assert ready.json()["notes"] == ["A model cannot be used; the server's log says why."]
+    assert KEY not in ready.text + answer.text
+
+
 async def test_metrics_count_calls_and_name_nobody(ann: Settings) -> None:
     """Prometheus' text form, by feature, model and outcome; no visitor and no word of a question."""
     async with client(ann) as one:

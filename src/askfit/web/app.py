@@ -353,7 +353,9 @@ def _add_service_routes(app: FastAPI, settings: Settings) -> None:
     async def readyz() -> dict[str, Any]:
         site = _site(app)
         read = {"documents": len(site.corpus.documents), "sections": len(site.corpus.sections)}
-        return {"status": "ready", **read, "notes": [site.counts.note] if site.counts.note else []}
+        # Anyone may read this: why a model cannot be used stands in the log.
+        model = "A model cannot be used; the server's log says why." if site.gateway.note else ""
+        return {"status": "ready", **read, "notes": [note for note in (site.counts.note, model) if note]}
 
     @app.get("/metrics", response_class=PlainTextResponse, summary="Prometheus")
     async def metrics() -> Response:
@@ -373,6 +375,12 @@ def _add_service_routes(app: FastAPI, settings: Settings) -> None:
     @app.get("/askfit.css", include_in_schema=False)
     async def style() -> Response:
         return Response(_static("askfit.css"), media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
+
+    @app.get("/favicon.svg", include_in_schema=False)
+    async def icon() -> Response:
+        return Response(
+            _static("favicon.svg"), media_type="image/svg+xml", headers={"Cache-Control": "public, max-age=86400"}
+        )
 
     @app.post(
         "/feedback", status_code=204, response_class=Response, summary="What a visitor says of an answer",
@@ -415,7 +423,7 @@ def _add_errors(app: FastAPI) -> None:
 
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src 'self'; img-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 FIXED = {
