@@ -248,7 +248,7 @@ def headline(verdict: Verdict, where: Gravity, findings: Sequence[Finding]) -> s
 
 def why(is_fragile: bool, where: Gravity, findings: Sequence[Finding]) -> str:
     """What the posting stresses, where the matrix's weight lies, what that means."""
-    said = [_lean(where), _themes_said(where), f"By requirement: {_tally(findings)}."]
+    said = [_lean(where), _borne(findings), _themes_said(where), f"By requirement: {_tally(findings)}."]
     musts = [finding for finding in findings if is_must_gap(finding)]
     if musts:
         said.append(f"Of the musts {len(musts)} {'is' if len(musts) == 1 else 'are'} not borne by the matrix.")
@@ -286,10 +286,22 @@ def _lean(where: Gravity) -> str:
 
 def _themes_said(where: Gravity) -> str:
     telling = [theme for theme in where.themes if theme.share >= TELLING_SHARE / 2]
-    strong = [theme.name for theme in telling if theme.credit >= STRONG_THEME][:3]
     weak = [theme.name for theme in telling if theme.credit < WEAK_THEME][:3]
-    parts = [f"Borne well: {', '.join(strong)}." if strong else "", f"Hardly borne: {', '.join(weak)}." if weak else ""]
-    return " ".join(part for part in parts if part)
+    return f"Hardly borne: {', '.join(weak)}." if weak else ""
+
+
+MOST_BORNE = 5
+
+
+def _borne(findings: Sequence[Finding]) -> str:
+    """What the rows bear, in the posting's own words, the weightiest first."""
+    named = (
+        next((facet.label for facet in finding.answer.facets if facet.matches and not facet.soft), "")
+        for finding in findings
+        if finding.band == "strong"
+    )
+    labels = list({label.casefold(): label for label in named if label}.values())[:MOST_BORNE]
+    return f"Borne well: {_listed(labels)}." if labels else ""
 
 
 def _strength(where: Gravity) -> str:
