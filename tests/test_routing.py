@@ -106,6 +106,29 @@ def test_no_whole_prompt_ever_reaches_the_dearer_price_or_the_window() -> None:
         assert counted <= min(known.window_tokens, known.dearer_past_tokens or known.window_tokens)
 
 
+def test_real_arrivals_choose_the_ttl() -> None:
+    """A steady trickle keeps an hour, bursts a day apart five minutes, rare visitors nothing; the figures are said."""
+    steady = cache_plan(HAIKU, 9000, [20.0] * 40)
+    assert (steady.ttl, steady.cacheable) == ("1h", True)
+    assert "100% of the last 41 questions" in steady.reason
+    assert cache_plan(HAIKU, 9000, [0.5, 0.5, 0.5, 0.5, 0.5, 1440.0] * 10).ttl == "5m"
+    rare = cache_plan(HAIKU, 9000, [600.0] * 40)
+    assert (rare.ttl, rare.cacheable) == ("", False)
+    assert "too far apart" in rare.reason
+
+
+def test_few_arrivals_leave_the_guess() -> None:
+    """Under thirty gaps nothing is concluded: an hour for what is asked often in a visit, else five minutes."""
+    assert cache_plan(HAIKU, 9000, [600.0] * 10).ttl == "1h"
+    assert cache_plan(HAIKU, 9000, [600.0] * 10, 1).ttl == "5m"
+
+
+@pytest.mark.parametrize(("gap_min", "said"), [(10.0, "would pay: add pages"), (600.0, "would not pay")])
+def test_under_the_minimum_the_plan_says_whether_padding_pays(gap_min: float, said: str) -> None:
+    """3,000 tokens, a minimum of 4,096: with steady visitors the cache would be cheaper, with rare ones not."""
+    assert said in cache_plan(HAIKU, 3000, [gap_min] * 40).reason
+
+
 @pytest.mark.parametrize(
     ("model", "tokens", "cacheable", "ttl", "said"),
     [

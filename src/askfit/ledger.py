@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from askfit.store import Store
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 DAY_MS = 86_400_000
+MINUTE_MS = 60_000
 MONTH_DAYS = 30.44  # the mean
 LOST_AFTER_MS = 15 * 60_000  # no call runs so long: its process has died
 NOTE_CHARS = 2_000
@@ -82,6 +83,10 @@ FROM calls WHERE at_ms >= :since AND state = 'settled' GROUP BY feature, model""
 FIRST_TEXTS = """SELECT feature, model, ttft_ms FROM calls
 WHERE at_ms >= :since AND state = 'settled' AND ttft_ms > 0 ORDER BY feature, model, ttft_ms"""
 
+
+# One question may have taken several calls: it came once. The latest first.
+ARRIVALS = """SELECT MIN(at_ms) AS came_ms FROM calls WHERE feature = :feature AND at_ms >= :since
+GROUP BY answer ORDER BY came_ms DESC LIMIT :most"""
 
 PURGE = (
     "UPDATE calls SET visitor = '' WHERE at_ms < :before AND visitor <> ''",
@@ -220,6 +225,13 @@ class Ledger:
         waits = {key: [row[2] for row in rows] for key, rows in groupby(first_texts, lambda row: (row[0], row[1]))}
         rows = [_usage_row(group, waits.get((group["feature"], group["model"]), []), days) for group in groups]
         return tuple(sorted(rows, key=lambda row: (-row.cost_nanos, row.feature, row.model)))
+
+    async def gaps_min(self, feature: str, since_ms: int, most: int = 2_000) -> tuple[float, ...]:
+        """Minutes between one question of a feature and the next, whoever asked, of the latest since a time."""
+        values = {"feature": feature, "since": since_ms, "most": most}
+        rows = await self.store.read(lambda connection: _do(connection, ARRIVALS, values).all())
+        came = sorted(row[0] for row in rows)
+        return tuple((after - before) / MINUTE_MS for before, after in pairwise(came))
 
     # ------------------------------------------------------------ visitors
 

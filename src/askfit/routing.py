@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from askfit import caching
 from askfit.config import Settings
 from askfit.models import ModelFacts, facts, unknown
 
@@ -16,6 +18,7 @@ WHOLE_MOST_TOKENS = 60_000
 HEADROOM_TOKENS = 16_000  # instructions, history, question and answer beside the corpus
 # An estimate may err: a prefix this near under the minimum is marked all the same, for a mark costs nothing by itself.
 NEAR_MINIMUM = 0.8
+MANY_RUNS = 2  # a visit: its second question finds what its first one wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,16 @@ def _whole_most(known: ModelFacts) -> int:
     return min(bounds)
 
 
-def cache_plan(model: str, prefix_tokens: int) -> CachePlan:
+def cache_plan(
+    model: str, prefix_tokens: int, gaps_min: Sequence[float] = (), runs_per_visit: float = MANY_RUNS
+) -> CachePlan:
     """Will the prefix be cached? Under a model's minimum the provider says nothing and caches nothing.
 
-    `prefix_tokens` is the estimate for Claude 4.5's tokenizer; the model's ratio corrects it. An hour is chosen, not
-    five minutes: it costs 0.75 of the prefix more to write than five minutes do, and saves 1.15 of it whenever the
-    visit before was less than an hour ago, so it pays from about one visit in two hours (docs/decisions/budget.md).
+    `prefix_tokens` is the estimate for Claude 4.5's tokenizer; the model's ratio corrects it. `gaps_min` are the
+    minutes between real questions: with enough of them the TTL is the one that would have cost least over them.
+    Without, it is an hour for what is asked several times a visit: that costs 0.75 of the prefix more to write than
+    five minutes, and saves 1.15 of it whenever the visit before was less than an hour ago, so it pays from about one
+    visit in two hours (docs/decisions/budget.md). What is asked once a visit gets five minutes: the cheaper guess.
     """
     known = facts(model)
     if model == BUILTIN:
@@ -103,9 +110,28 @@ def cache_plan(model: str, prefix_tokens: int) -> CachePlan:
     tokens, least = round(prefix_tokens * known.tokenizer_ratio), known.cache_minimum_tokens
     if tokens < least:
         ttl: Literal["", "1h"] = "1h" if known.ttls and tokens >= least * NEAR_MINIMUM else ""
-        return CachePlan(
-            False, ttl, f"about {tokens:,} tokens, {least - tokens:,} short of the model's minimum of {least:,}"
-        )
+        short = f"about {tokens:,} tokens, {least - tokens:,} short of the model's minimum of {least:,}"
+        return CachePlan(False, ttl, short + _padding(model, tokens, least, gaps_min))
     if not known.ttls:
         return CachePlan(bool(least), "", "the provider caches by itself, if at all")
-    return CachePlan(True, "1h", f"about {tokens:,} tokens, above the model's minimum of {least:,}; kept for an hour")
+    size = f"about {tokens:,} tokens, above the model's minimum of {least:,}"
+    at = caching.ratios(model)
+    if at is None or len(gaps_min) < caching.FEWEST_GAPS:
+        guess: caching.Ttl = "1h" if runs_per_visit >= MANY_RUNS or "5m" not in known.ttls else "5m"
+        return CachePlan(True, guess, f"{size}; a guess until {caching.FEWEST_GAPS + 1} questions have come")
+    chosen, factor = caching.best_ttl(gaps_min, at)
+    questions = f"the last {len(gaps_min) + 1} questions"
+    if not chosen:
+        return CachePlan(False, "", f"{size}, but {questions} came too far apart: writing costs more than it saves")
+    hits = caching.hits_in(gaps_min, chosen)
+    came = f"{hits:.0%} of {questions} came within that of the one before: {factor:.0%} of the uncached cost"
+    return CachePlan(True, chosen, f"{size}; {came}")
+
+
+def _padding(model: str, tokens: int, least: int, gaps_min: Sequence[float]) -> str:
+    """Whether padding up to the minimum would pay, where enough questions came to tell; else nothing."""
+    at = caching.ratios(model)
+    if at is None or len(gaps_min) < caching.FEWEST_GAPS:
+        return ""
+    pays = any(caching.padding_pays(tokens, least, caching.hits_in(gaps_min, ttl), ttl, at) for ttl in at.write)
+    return "; padded up to it, caching would pay: add pages" if pays else "; padding up to it would not pay"

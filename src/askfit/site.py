@@ -8,7 +8,8 @@ import hashlib
 import hmac
 import ipaddress
 import logging
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -24,6 +25,24 @@ from askfit.store import open_store
 log = logging.getLogger(__name__)
 
 DAY_S = 86_400
+ARRIVALS_DAYS = 14
+
+
+class Arrivals:
+    """Minutes between the latest questions of each feature: what its cache plan rests on. Read once a day."""
+
+    def __init__(self, ledger: Ledger, features: Iterable[str]) -> None:
+        self._ledger = ledger
+        self._gaps: dict[str, tuple[float, ...]] = dict.fromkeys(features, ())
+
+    async def refresh(self) -> None:
+        """Read the ledger's last fortnight."""
+        since_ms = int((time.time() - ARRIVALS_DAYS * DAY_S) * 1000)
+        for feature in self._gaps:
+            self._gaps[feature] = await self._ledger.gaps_min(feature, since_ms)
+
+    def gaps_min(self, feature: str) -> tuple[float, ...]:
+        return self._gaps.get(feature, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,7 @@ class Site:
     gateway: Gateway
     ledger: Ledger
     counts: Counts
+    arrivals: Arrivals
 
     def visitor_id(self, address: str) -> str:
         """A keyed hash of a visitor's address: the same visitor, never the address."""
@@ -63,22 +83,25 @@ async def open_site(settings: Settings, progress: Callable[[int, int], None] | N
         ledger = Ledger(store)
         await ledger.open()
         await ledger.purge(settings.file.privacy.keep_questions_days)
+        arrivals = Arrivals(ledger, settings.features)
+        await arrivals.refresh()
         matrix = await asyncio.to_thread(load_matrix, settings) if settings.file.skills else None
         corpus = await asyncio.to_thread(load_corpus, settings, progress)
         closing.callback(corpus.close)
         gateway = Gateway(settings, ledger, Budget(settings, ledger))
         closing.push_async_callback(gateway.aclose)
-        purging = asyncio.create_task(_purge_daily(ledger, settings.file.privacy.keep_questions_days))
+        purging = asyncio.create_task(_daily(ledger, settings.file.privacy.keep_questions_days, arrivals))
         closing.push_async_callback(_end, purging)
-        yield Site(settings, corpus, matrix, gateway, ledger, Counts(settings))
+        yield Site(settings, corpus, matrix, gateway, ledger, Counts(settings), arrivals)
 
 
-async def _purge_daily(ledger: Ledger, keep_days: int) -> None:
-    """A server may run for months: what it promised to forget it forgets meanwhile too."""
+async def _daily(ledger: Ledger, keep_days: int, arrivals: Arrivals) -> None:
+    """A server may run for months: what it promised to forget it forgets meanwhile too, and visitors' habits change."""
     while True:
         await asyncio.sleep(DAY_S)
         try:
             await ledger.purge(keep_days)
+            await arrivals.refresh()
         except Exception:
             log.exception("What is older than %d days could not be purged.", keep_days)
 

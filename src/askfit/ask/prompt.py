@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Literal
 
 from askfit.ask.question import Question, Turn
 from askfit.corpus import Corpus
@@ -54,8 +55,13 @@ def make_prompt(site: Site, feature: str, asked: Question, passages: Sequence[Se
         messages=(*_messages(asked.history), Message("user", said)),
         max_output_tokens=MOST_OUTPUT_TOKENS,
         sha=file.sha,
-        cache_ttl=cache_plan(candidates(site.settings, feature)[0], estimate_tokens(prefix)).ttl,
+        cache_ttl=_cache_ttl(site, feature, prefix),
     )
+
+
+def _cache_ttl(site: Site, feature: str, prefix: str) -> Literal["", "5m", "1h"]:
+    model, runs = candidates(site.settings, feature)[0], site.settings.features[feature].shape.runs_per_visit
+    return cache_plan(model, estimate_tokens(prefix), site.arrivals.gaps_min(feature), runs).ttl
 
 
 def builtin_only(site: Site, feature: str) -> bool:

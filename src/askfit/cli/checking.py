@@ -15,6 +15,7 @@ from askfit.gateway import Gateway
 from askfit.ledger import Ledger
 from askfit.models import facts
 from askfit.routing import cache_plan, candidates, check_model_names, has_key, model_of, regime
+from askfit.site import Arrivals
 from askfit.skills import Matrix, load_matrix
 from askfit.store import open_store
 from askfit.text import estimate_tokens
@@ -101,17 +102,36 @@ async def check(settings: Settings, *, live: bool = False, quiet: bool = False) 
         corpus = await asyncio.to_thread(load_corpus, settings, tick)
     corpus.close()
     matrix = await asyncio.to_thread(load_matrix, settings) if settings.file.skills else None
-    features = tuple(_feature(settings, name, corpus, matrix) for name in settings.features)
+    gaps_min = await _arrivals(settings)
+    features = tuple(_feature(settings, name, corpus, matrix, gaps_min.get(name, ())) for name in settings.features)
     called = tuple([result async for result in _call_each(settings)]) if live else ()
     return Report(settings, corpus, matrix, features, called)
 
 
-def _feature(settings: Settings, name: str, corpus: Corpus, matrix: Matrix | None) -> FeatureReport:
+async def _arrivals(settings: Settings) -> dict[str, tuple[float, ...]]:
+    """Minutes between questions, by feature, where there is a ledger already; check makes none."""
+    url = settings.file.store.url
+    if url.startswith("sqlite:///") and not (settings.root / url.removeprefix("sqlite:///")).exists():
+        return {}
+    store = await asyncio.to_thread(open_store, settings)
+    try:
+        ledger = Ledger(store)
+        await ledger.open()
+        arrivals = Arrivals(ledger, settings.features)
+        await arrivals.refresh()
+        return {name: arrivals.gaps_min(name) for name in settings.features}
+    finally:
+        await store.aclose()
+
+
+def _feature(
+    settings: Settings, name: str, corpus: Corpus, matrix: Matrix | None, gaps_min: tuple[float, ...]
+) -> FeatureReport:
     feature = settings.features[name]
     wanted = model_of(settings, feature.model)
     how: str = regime(wanted, corpus.tokens) if feature.kind == "chat" else "matrix"
     tokens = {"whole": corpus.tokens, "retrieval": 0, "matrix": _matrix_tokens(matrix)}[how]
-    plan = cache_plan(wanted, tokens)
+    plan = cache_plan(wanted, tokens, gaps_min, feature.shape.runs_per_visit)
     counted = round(tokens * facts(wanted).tokenizer_ratio)
     return FeatureReport(
         name, feature.path, candidates(settings, name), wanted, how, counted, plan.cacheable, plan.ttl, plan.reason

@@ -11,13 +11,16 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 
 from askfit.errors import AskfitError, InputError, ProviderError
 from askfit.fit.judgement import Audit, matrix_text, prompt_for
 from askfit.fit.posting import read_posting
 from askfit.fit.showing import Showing
+from askfit.routing import cache_plan, candidates
 from askfit.site import Site
 from askfit.skills import Matrix
+from askfit.text import estimate_tokens
 from askfit.types import Assessment, Call, Event, Failed
 
 __all__ = ["assess", "matrix_text", "stream"]
@@ -69,10 +72,14 @@ def _matrix(site: Site) -> Matrix:
 
 async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[Event, None]:
     """What the gateway's judge says, audited as it comes; the rules finish what it leaves undone."""
+    prompt = prompt_for(showing.audit.matrix, showing.audit.posting)
+    model, gaps_min = candidates(site.settings, showing.feature)[0], site.arrivals.gaps_min(showing.feature)
+    runs = site.settings.features[showing.feature].shape.runs_per_visit
+    plan = cache_plan(model, estimate_tokens(prompt.prefix), gaps_min, runs)
     call = Call(
         feature=showing.feature,
         answer=showing.answer,
-        prompt=prompt_for(showing.audit.matrix, showing.audit.posting),
+        prompt=replace(prompt, cache_ttl=plan.ttl),
         builtin=showing.by_rules,
         visitor=visitor,
     )
