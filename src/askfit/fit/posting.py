@@ -152,6 +152,9 @@ def _on_lines(tag: re.Match[str]) -> str:
 # ---------------------------------------------------------------- what addresses an assistant
 
 
+_GOES_ON = re.compile(r"\W*(?:then|and|also|next|finally|after that|afterwards|now|dann|puis)\b", re.IGNORECASE)
+
+
 def _without_instructions(posting: str) -> tuple[str, int]:
     """(the posting without sentences that tell an assistant what to do, how many there were)."""
     said = pattern("lines", "instruction")
@@ -160,7 +163,12 @@ def _without_instructions(posting: str) -> tuple[str, int]:
     kept, dropped = [], 0
     for line in posting.split("\n"):
         parts = [line[start:end] for start, end in text.sentence_spans(line)]
-        clean = [part for part in parts if not said.search(part)]
+        clean: list[str] = []
+        ordered = False
+        for part in parts:
+            ordered = bool(said.search(part)) or (ordered and bool(_GOES_ON.match(part)))
+            if not ordered:
+                clean.append(part)
         dropped += len(parts) - len(clean)
         kept.append(line if len(clean) == len(parts) else " ".join(clean))
     if not dropped:  # the words stand across a line's end
