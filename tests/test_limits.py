@@ -107,7 +107,7 @@ def test_without_redis_driver_the_extra_is_named(make_site: MakeSite, monkeypatc
     assert "askfit[redis]" in caught.value.next_step
 
 
-@pytest.mark.parametrize("url", ["http://:hush@host", "redis://:hush@host:port/0"])
+@pytest.mark.parametrize("url", ["http://:hush@host", "redis://:hush@host:port/0", "banana"])
 def test_an_address_that_is_none_never_shows_its_password(make_site: MakeSite, url: str) -> None:
     """A mistyped redis_url stops the start."""
     with pytest.raises(SettingsError) as caught:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from askfit.config import Settings
@@ -81,15 +82,15 @@ def _redis(url: str) -> Storage:
     from limits.errors import ConfigurationError
 
     timeouts: dict[str, Any] = {"socket_connect_timeout": REDIS_TIMEOUT_S, "socket_timeout": REDIS_TIMEOUT_S}
-    try:
-        return RedisStorage(f"async+{url}", implementation="redispy", **timeouts)
-    except (ConfigurationError, ImportError):
+    if find_spec("redis") is None:
         raise SettingsError(
             "redis_driver_missing",
             "[store] redis_url is set but Redis' driver is not installed.",
             "Run: pip install 'askfit[redis]'",
-        ) from None
-    except (ValueError, TypeError):  # their messages may show the password
+        )
+    try:
+        return RedisStorage(f"async+{url}", implementation="redispy", **timeouts)
+    except (ConfigurationError, ValueError, TypeError):  # their messages may show the password
         raise SettingsError(
             "redis_url_invalid",
             "[store] redis_url is not an address that can be read.",

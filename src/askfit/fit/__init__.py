@@ -47,7 +47,8 @@ async def stream(site: Site, posting: str, *, visitor: str = "", feature: str = 
     audit = await asyncio.to_thread(lambda: Audit.of(matrix, read_posting(posting)))
     showing = Showing(audit, secrets.token_urlsafe(16), feature)
     if audit.posting.problem:
-        for event in showing.insufficient():
+        chat = next((one.path for one in site.settings.features.values() if one.kind == "chat"), "")
+        for event in showing.insufficient(posting, chat):
             yield event
         return
     async with aclosing(_judged(site, showing, visitor)) as events:

@@ -69,7 +69,7 @@ def read_posting(pasted: str) -> Posting:
     kept, instructions = _without_instructions(whole)
     lines = read_lines(kept)
     title = next((line.text for line in lines), "")[:160] if lines and lines[0].kind in ("heading", "other") else ""
-    asks = _weighed(_asks(lines), lines, title)
+    asks = tuple(replace(ask, quote=_as_pasted(ask.quote, pasted)) for ask in _weighed(_asks(lines), lines, title))
     return Posting(
         text=kept,
         sha=hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:16],
@@ -81,6 +81,17 @@ def read_posting(pasted: str) -> Posting:
         short_names=_short_names(title, lines),
         problem=_problem(kept, asks),
     )
+
+
+_BETWEEN_WORDS = r"[\s\u200b-\u200f\u2060\ufeff]+"  # \s knows the no-break space of Word and HTML
+
+
+def _as_pasted(quote: str, pasted: str) -> str:
+    """The quote with the blanks of what was pasted; as it was read where markup or forms of letters differ."""
+    if quote in pasted:
+        return quote
+    found = re.search(_BETWEEN_WORDS.join(map(re.escape, quote.split())), pasted)
+    return found[0] if found else quote
 
 
 # ---------------------------------------------------------------- cleaning

@@ -6,6 +6,7 @@ built of the same objects. Knows nothing of where the text comes from.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from askfit.errors import ProviderError
 from askfit.fit import rules
 from askfit.fit.judgement import Audit, Audited, Draft, Given, audited_verdict, read_draft, written
+from askfit.text import words
 from askfit.types import (
     NANOS_PER_USD,
     Assessment,
@@ -48,6 +50,15 @@ PROBLEMS = {
     "not_a_posting": "Not enough to judge: this does not read like a job posting.",
     "too_few_requirements": "Not enough to judge: the posting names too few requirements.",
 }
+NO_POSTING = ("too_short", "not_a_posting")
+ASK_THERE = "This reads like a question. Questions are answered at {path}."
+MOST_QUESTION_WORDS, MOST_QUESTION_CHARS = 120, 4_000
+_ASKS = re.compile(
+    r"\W*(?:who|whose|what|when|where|why|how|which|is|are|was|were|do|does|did|can|could|has|have|had|will|would|should"
+    r"|tell me|describe|wer|was|wann|wo|wie|warum|welche\w*|kann|hat|ist|qui|quand|où|comment|pourquoi|quel\w*|est-ce"
+    r"|qué|quién|cuándo|dónde|cómo|cuál\w*)\b",
+    re.IGNORECASE,
+)
 WHY_INSUFFICIENT = (
     "A fit is judged against what a posting asks: its tasks, its requirements and which of them weigh most. Paste the "
     "whole job description."
@@ -286,9 +297,14 @@ class Showing:
         ):
             yield piece
 
-    def insufficient(self) -> Iterator[Event]:
-        """For a text that cannot be judged: no judge is asked and no band is made up."""
+    def insufficient(self, pasted: str = "", chat: str = "") -> Iterator[Event]:
+        """For a text that cannot be judged: no judge is asked, no band is made up, a question is shown its place.
+
+        `chat` is the path where questions are answered; "" where the site answers none.
+        """
         yield from self._start(BUILTIN)
+        if chat and self.audit.posting.problem in NO_POSTING and reads_as_question(pasted):
+            yield from self._tell("looks_like_question", ASK_THERE.format(path=chat))
         headline = PROBLEMS[self.audit.posting.problem]
         yield Summary(headline=headline, verdict="insufficient_information")
         yield self._assessment(Draft()).model_copy(
@@ -302,6 +318,13 @@ class Showing:
 
     def _elapsed_ms(self) -> float:
         return (time.perf_counter() - self.begun) * 1000
+
+
+def reads_as_question(pasted: str) -> bool:
+    """Is this something to be answered rather than judged?"""
+    said = pasted.strip()[:MOST_QUESTION_CHARS]
+    asks = said.endswith("?") or bool(_ASKS.match(said))
+    return asks and len(words(pasted[: 2 * MOST_QUESTION_CHARS])) <= MOST_QUESTION_WORDS
 
 
 def _provider(model: str) -> str:

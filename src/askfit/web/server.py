@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from askfit.config import Settings
 from askfit.errors import UsageError
@@ -43,9 +46,29 @@ def serve(settings: Settings, host: str, port: int, *, ready: Callable[[dict[str
             asyncio.get_running_loop().call_later(GRACE_S, app.state.runs.end)
             await super().shutdown(sockets)
 
-    Server(config).run(sockets=[listener])
+    with _ended_by_signals():
+        Server(config).run(sockets=[listener])
     if app.state.failure:
         raise app.state.failure
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """uvicorn raises the signal that ended it once more: what stands above us is then to be cleaned up, not cut off."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, leave) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _listen(host: str, port: int) -> socket.socket:
