@@ -134,7 +134,8 @@ def check_quotes(site: Site, given: Answer) -> None:
             section = site.corpus.section(one.section)
             assert section is not None
             assert stands_in(one.quote, section.text)
-            assert (one.document, one.url) == (section.document, section.url)
+            page = one.url.partition(":~:")[0].removesuffix("#")  # without the words to mark on it
+            assert (one.document, page) == (section.document, section.url)
 
 
 # ---------------------------------------------------------------- the built-in
@@ -257,10 +258,10 @@ async def test_two_equal_questions_get_equal_answers(site: Site) -> None:
     assert (first.answer, first.sentences, first.follow_ups) == (second.answer, second.sentences, second.follow_ups)
 
 
-async def test_follow_ups_are_the_sites_own_questions(site: Site) -> None:
-    """What is offered next stands as a heading on the site."""
+async def test_follow_ups_begin_with_the_sites_own_questions(site: Site) -> None:
+    """What is offered next stands as a heading on the site, before anything that any site may be asked."""
     given = await answer(site, "Where in the country do you live?")
-    assert given.follow_ups == ("Would you move to another country?",)
+    assert given.follow_ups[0] == "Would you move to another country?"
 
 
 # ---------------------------------------------------------------- whose matter it is
@@ -719,10 +720,55 @@ def test_what_kind_of_answer_a_question_wants(question: str, wants: str) -> None
     assert understand(question).wants == wants
 
 
+LIGHTHOUSE = """---
+title: The lighthouse
+---
+
+The highest gallery of the lighthouse was painted red in 1931. Keepers never slept in the northern tower.
+The lamp was lit by gas. Its successor burns electricity and was installed by the harbour board.
+"""
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "When was the lowest gallery of the lighthouse painted red?",
+        "Which gallery of the lighthouse was not painted red in 1931?",
+        "Which gallery of the lighthouse was painted red in 1932?",
+        "Who never slept in the southern tower of the lighthouse?",
+    ],
+)
+async def test_a_sentence_that_says_the_opposite_is_no_answer(question: str, make_site: SiteMaker) -> None:
+    """Highest for lowest, a yes for a not, another year or another tower: the sentence is near, and not shown."""
+    async with open_site(make_site({**FILES, "content/posts/lighthouse.md": LIGHTHOUSE})) as site:
+        assert (await answer(site, question)).abstained
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("When was the highest gallery of the lighthouse painted red?", "1931"),
+        ("What was painted red in 1931?", "The highest gallery of the lighthouse"),
+    ],
+)
+async def test_what_stands_there_as_it_is_asked_is_answered(question: str, expected: str, make_site: SiteMaker) -> None:
+    """The same sentences answer the questions that they do not turn round."""
+    async with open_site(make_site({**FILES, "content/posts/lighthouse.md": LIGHTHOUSE})) as site:
+        assert expected in (await answer(site, question)).answer
+
+
+async def test_selling_to_companies_is_business_to_business(make_site: SiteMaker) -> None:
+    """A visitor who tells that they sell to companies is answered with what the site says of such products."""
+    page = "# Products\n\nI have built one business-to-business product, a rota for nurses.\n"
+    async with open_site(make_site({**FILES, "content/about/products.md": page})) as site:
+        given = await answer(site, "We sell machines to companies. Has she done that kind of product?")
+    assert "a rota for nurses" in given.answer
+
+
 # ---------------------------------------------------------------- golden questions
 
 # Floors are what was measured (docs/decisions/ask.md), not what is hoped for.
-FLOORS = {"answerable": 18, "history": 5, "unanswered": 10, "hostile": 5}
+FLOORS = {"answerable": 20, "history": 5, "unanswered": 10, "hostile": 5}
 
 
 def kind_of(sample: dict[str, Any]) -> str:

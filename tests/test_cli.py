@@ -260,12 +260,12 @@ def test_usage_counts_what_was_asked(folder: Path) -> None:
 # ---------------------------------------------------------------- serving
 
 
-def started(*args: str, cwd: Path) -> tuple[subprocess.Popen[bytes], str]:
+def started(*args: str, cwd: Path, **environ: str) -> tuple[subprocess.Popen[bytes], str]:
     """A server and its address, as it prints it."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "askfit", *args],
         cwd=cwd,
-        env=environment(),
+        env=environment(**environ),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
@@ -306,3 +306,24 @@ def test_a_server_says_where_it_is_and_ends_when_asked(command: str, folder: Pat
     assert code in (0, 130)
     if command == "demo":
         assert sorted(cwd.iterdir()) == before
+
+
+def test_a_terminal_without_the_signs_is_no_reason_to_break(folder: Path) -> None:
+    """An old code page shows a question mark where a sign is missing, and the whole assessment."""
+    done = askfit("fit", "postings/data-platform-pm.md", cwd=folder, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert b"MODERATE" in done.stdout
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_demo_leaves_no_folder_behind(ending: signal.Signals, folder: Path, free_port: int, tmp_path: Path) -> None:
+    """However it is ended, the copy of the sample is gone."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process, _ = started("demo", "--port", str(free_port), cwd=folder, TMPDIR=str(temporary))
+    assert list(temporary.glob("askfit-demo-*"))
+    process.send_signal(ending)
+    process.wait(timeout=15)
+    if process.stdout:
+        process.stdout.close()
+    assert not list(temporary.glob("askfit-demo-*"))

@@ -175,3 +175,30 @@ def test_a_key_in_the_wrong_place_is_told_its_own(tmp_path: Path, written: str, 
         load(tmp_path, written)
     assert told.value.code == "settings_unknown_key"
     assert hint in told.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('[limits]\ntrusted_proxies = ["nonsense"]\n', "nonsense"),
+        ('[limits]\ntrusted_proxies = ["10.0.0.0/33"]\n', "10.0.0.0/33"),
+        ("[budget]\nper_day_usd = 1e300\n", "per_day_usd"),
+        ("[privacy]\nkeep_questions_days = 99999999999999\n", "keep_questions_days"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(tmp_path: Path, written: str, said: str) -> None:
+    """A slip of the keyboard is one sentence at the start, not a surprise while serving."""
+    with pytest.raises(SettingsError) as told:
+        load(tmp_path, written)
+    assert told.value.code == "settings_invalid"
+    assert said in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://[bad", "https://", "https://a.example:99999999", "ftp://a.example", "a.example"]
+)
+def test_an_address_without_a_host_is_refused(tmp_path: Path, url: str) -> None:
+    """Every citation opens below it, so it must be an address."""
+    least = LEAST.replace("[corpus]", f'url = "{url}"\n[corpus]')
+    with pytest.raises(SettingsError, match=r"https://you\.example\.com"):
+        load(tmp_path, least=least)

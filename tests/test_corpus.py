@@ -6,6 +6,7 @@ import io
 import json
 import sqlite3
 import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -453,3 +454,72 @@ def test_settings_in_another_folder_keep_their_paths(make_site: MakeSite, tmp_pa
     inner.write_text('[site]\nname = "A"\n[corpus]\nsources = ["../pages/*.md"]\n')
     corpus = load_corpus(load_settings(inner, {}))
     assert [document.id for document in corpus.documents] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "front",
+    ['ai: "False"', "ai: n", 'draft: "Yes"', 'published: "No"', "draft: perhaps", "ai: never", "AI: false"],
+)
+def test_a_flag_counts_however_it_is_written(make_site: MakeSite, front: str) -> None:
+    """Quoted, shortened or misspelt: what may mean "keep out" keeps out."""
+    corpus = load_corpus(make_site({"content/a.md": f"---\n{front}\n---\nwombatword", "content/b.md": "hello"}))
+    assert "wombatword" not in text_of(corpus)
+
+
+@pytest.mark.parametrize("front", ["published: 2020-01-02", 'ai: "true"', "draft: off", "draft: 'no'", "ai:"])
+def test_a_flag_that_lets_in_lets_in(make_site: MakeSite, front: str) -> None:
+    """A date under `published` and a plain yes are no reason to leave a page out."""
+    corpus = load_corpus(make_site({"content/a.md": f"---\n{front}\n---\nwombatword"}))
+    assert "wombatword" in text_of(corpus)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.html", "---\nai: false\ntitle: T\n---\n<html><body><main><p>wombatword</p></main></body></html>"),
+        ("a.html", "---\ndraft: true\n---\n<p>wombatword</p>"),
+        ("a.html", '<html><head><meta name="ROBOTS" content="NoAI"></head><body><p>wombatword</p></body></html>'),
+        ("a.txt", "---\nai: false\n---\nwombatword"),
+        ("a.md", "---yaml\nai: false\n---\nwombatword"),
+        ("a.md", "---\nai: false\n...\nwombatword"),
+        ("a.md", '{"draft": true, "title": "T"}\n\nwombatword'),
+        ("a.md", '+++\ndraft = "True"\n+++\nwombatword'),
+        ("_drafts/a.md", "wombatword"),
+        ("Drafts/2024/a.md", "wombatword"),
+        ("AGENTS.mdx", "wombatword"),
+        ("CLAUDE.txt", "wombatword"),
+    ],
+)
+def test_what_is_kept_out_is_kept_out_in_every_form(make_site: MakeSite, name: str, text: str) -> None:
+    """Front matter of html and txt, other fences, folders of drafts, agents' files under other endings."""
+    corpus = load_corpus(make_site({f"content/{name}": text, "content/b.md": "hello"}))
+    assert "wombatword" not in text_of(corpus)
+    assert [skipped.path for skipped in corpus.skipped] == [f"content/{name}"]
+
+
+def test_a_source_that_names_a_drafts_folder_publishes_nothing(make_site: MakeSite) -> None:
+    """`_drafts/**/*.md` under sources is a slip."""
+    files = {"_drafts/b.md": "wombatword", "content/a.md": "hello"}
+    toml = '[site]\nname = "Ann"\n[corpus]\nsources = ["_drafts/**/*.md", "content/*.md"]\n'
+    assert "wombatword" not in text_of(load_corpus(make_site({**files, "askfit.toml": toml})))
+
+
+def test_front_matter_of_an_html_page_gives_its_title_and_facts(make_site: MakeSite) -> None:
+    """And is no text of the page."""
+    page = "---\ntitle: Harbour work\nemployer: Quay\nstart: 2021\n---\n<p>Body text.</p>"
+    corpus = load_corpus(make_site({"content/a.html": page}))
+    assert corpus.documents[0].title == "Harbour work"
+    assert "Harbour work, Quay, since 2021." in text_of(corpus)
+    assert "---" not in text_of(corpus)
+
+
+@pytest.mark.parametrize("piece", ["{% ", "{{ ", ":a[", "{/* ", "[^", "<a ", "{: "])
+def test_reading_stays_linear_in_what_a_file_holds(piece: str) -> None:
+    """Ten times the text is no hundred times the work, counted by a clock of the process with much room."""
+    small, large = (piece * count for count in (4_000, 40_000))
+    times = []
+    for text in (small, large):
+        begun = time.process_time()
+        readers_module.read_file(Path("a.mdx"), "a.mdx", text.encode())
+        times.append(time.process_time() - begun)
+    assert times[1] < 60 * max(times[0], 0.005)

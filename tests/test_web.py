@@ -891,7 +891,6 @@ Peer = tuple[str, list[str]]  # its address, its X-Forwarded-For lines
             PROXY, ("::ffff:10.0.0.1", ["1.1.1.1"]), ("::ffff:10.0.0.1", ["2.2.2.2"]), False, id="a proxy in it too"
         ),
         pytest.param(("10.0.0.1/8",), ("10.0.0.1", ["1.1.1.1"]), ("10.0.0.1", ["2.2.2.2"]), False, id="loose network"),
-        pytest.param(("proxy",), ("10.0.0.1", ["1.1.1.1"]), ("10.0.0.1", ["2.2.2.2"]), True, id="a name is no network"),
         pytest.param((), ("fe80::1%eth0", []), ("fe80::2%eth0", []), True, id="a zone is no error"),
     ],
 )  # fmt: skip
@@ -1405,7 +1404,7 @@ async def test_a_server_that_stops_tells_its_streams(
                 body += part
     events = parsed(body)
     assert (events[-1].name, events[-1].data["code"]) == ("error", "stopped")
-    assert await asyncio.to_thread(server.wait, 20) in (0, -signal.SIGTERM)
+    assert await asyncio.to_thread(server.wait, 20) in (0, 128 + signal.SIGTERM)
 
 
 def test_the_port_is_opened_for_small_pieces() -> None:

@@ -7,6 +7,7 @@ from the file that `…_FILE` names, never from askfit.toml, and never show in a
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import tomllib
 import types
@@ -14,8 +15,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from askfit.errors import SettingsError
 from askfit.types import Kind
@@ -30,6 +41,18 @@ SECRET_NAMES = (
 )
 
 FORMS = {"site": '[site] with name = "…"', "corpus": '[corpus] with sources = ["content/**/*.md"]'}
+
+
+MOST_USD = 1_000_000.0  # beyond it a slip of the keyboard is likelier than a budget
+MOST_DAYS = 36_500
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # "https://[bad", a port that is no number
+        return False
 
 
 class Table(BaseModel):
@@ -47,8 +70,8 @@ class SiteSettings(Table):
     @field_validator("url")
     @classmethod
     def _http(cls, url: str) -> str:
-        if url and not url.startswith(("https://", "http://")):
-            raise ValueError("an address beginning with https:// or http:// is needed")
+        if url and not _has_host(url):
+            raise ValueError("an address such as https://you.example.com is needed")
         return url.rstrip("/")
 
     @field_validator("contact")
@@ -87,7 +110,10 @@ class ModelSettings(Table):
 
 
 class Shape(Table):
-    """The five answers that routing reads; the fifth, whether the corpus fits in a prompt, is measured."""
+    """The answers that a choice of model rests on; the fifth, whether the corpus fits in a prompt, is measured.
+
+    Today `runs_per_visit` guides the cache plan; the others are kept for advice on models.
+    """
 
     task: Literal["retrieval", "synthesis"]
     runs_per_visit: float = Field(default=1, gt=0)
@@ -100,19 +126,40 @@ class Feature(Table):
     path: RoutePath
     model: str = "small"  # "small", "large" or "provider:name"
     fallback: tuple[str, ...] = ("builtin",)
+    # of a chat: a sentence that the site does not bear is cut, told, let be
+    ground: Literal["strict", "flag", "off"] = "strict"
+    off_limits: tuple[str, ...] = ()  # of a chat: what the owner does not discuss, told before any model is asked
     shape: Shape
+
+    @model_validator(mode="after")
+    def _off_limits_of_a_chat(self) -> Feature:
+        if self.off_limits and self.kind != "chat":
+            raise ValueError("off_limits belongs to a chat: an assessment is asked nothing")
+        if self.ground != "strict" and self.kind != "chat":
+            raise ValueError("ground belongs to a chat: an assessment is audited against the rows instead")
+        return self
 
 
 class Budget(Table):
-    per_day_usd: float = Field(default=2.0, ge=0)
-    per_month_usd: float = Field(default=20.0, ge=0)
+    per_day_usd: float = Field(default=2.0, ge=0, le=MOST_USD)
+    per_month_usd: float = Field(default=20.0, ge=0, le=MOST_USD)
     when_spent: Literal["builtin", "refuse"] = "builtin"
 
 
 class Limits(Table):
     per_visitor_per_minute: int = Field(default=10, ge=1)
     per_visitor_per_day: int = Field(default=100, ge=1)
-    trusted_proxies: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks: "10.0.0.0/8"
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            try:
+                ipaddress.ip_network(proxy, strict=False)
+            except ValueError:
+                raise ValueError(f"'{proxy}' is neither an address nor a network such as 10.0.0.0/8") from None
+        return proxies
 
 
 class StoreSettings(Table):
@@ -128,7 +175,7 @@ class StoreSettings(Table):
 
 
 class Privacy(Table):
-    keep_questions_days: int = Field(default=30, ge=0)
+    keep_questions_days: int = Field(default=30, ge=0, le=MOST_DAYS)
 
 
 ASK = Feature(

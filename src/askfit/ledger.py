@@ -7,6 +7,7 @@ call belongs to the day on which it was begun.
 from __future__ import annotations
 
 import math
+import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,10 @@ MINUTE_MS = 60_000
 MONTH_DAYS = 30.44  # the mean
 LOST_AFTER_MS = 15 * 60_000  # no call runs so long: its process has died
 NOTE_CHARS = 2_000
+HOUR_MS = 3_600_000
+QUESTION_CHARS = 500
+# What people type that names them: addresses, accounts, telephone numbers.
+IDENTITY = re.compile(r"\S+@\S+|https?://\S+|\bwww\.\S+|(?<!\w)@\w+|(?<!\w)[+(]{0,2}\d(?:[\s()/.-]{0,2}\d){6,}")
 
 SCHEMA = (
     """CREATE TABLE calls (
@@ -64,6 +69,17 @@ CREATE TABLE feedback (
 );
 CREATE INDEX feedback_answer ON feedback (answer, visitor);
 CREATE TABLE meta (name VARCHAR(40) PRIMARY KEY, value TEXT NOT NULL)""",
+    # No visitor here. `answer`, by which one could be found, is held for a day, in case the answer is rated.
+    """CREATE TABLE questions (
+    id VARCHAR(40) PRIMARY KEY,
+    at_ms BIGINT NOT NULL,
+    feature VARCHAR(80) NOT NULL,
+    question TEXT NOT NULL,
+    why VARCHAR(20) NOT NULL,
+    reason VARCHAR(40) NOT NULL,
+    answer VARCHAR(80) NOT NULL
+);
+CREATE INDEX questions_answer ON questions (answer)""",
 )
 
 # What a call counts against the budget: until it is settled, all that it may come to.
@@ -88,9 +104,21 @@ WHERE at_ms >= :since AND state = 'settled' AND ttft_ms > 0 ORDER BY feature, mo
 ARRIVALS = """SELECT MIN(at_ms) AS came_ms FROM calls WHERE feature = :feature AND at_ms >= :since
 GROUP BY answer ORDER BY came_ms DESC LIMIT :most"""
 
-PURGE = (
+# Rated, a question stands for itself: what tied it to its answer goes.
+THUMBED_DOWN = """UPDATE questions SET why = 'thumbed_down', reason = :reason, answer = ''
+WHERE answer = :answer AND why = 'answered'"""
+
+UNANSWERED = """SELECT at_ms, feature, question, why, reason FROM questions WHERE why <> 'answered'
+ORDER BY at_ms DESC, question, id LIMIT :most"""
+
+ERASE = (
     "UPDATE calls SET visitor = '' WHERE at_ms < :before AND visitor <> ''",
     "UPDATE feedback SET visitor = '', note = '' WHERE at_ms < :before AND (visitor <> '' OR note <> '')",
+    "DELETE FROM questions WHERE at_ms < :before",
+)
+PURGE = (
+    *ERASE,
+    "DELETE FROM questions WHERE why = 'answered' AND at_ms < :unrated",
     """UPDATE calls SET state = 'settled', outcome = 'lost', finish_reason = 'error', cost_nanos = reserved_nanos,
     estimated = :yes WHERE state = 'reserved' AND at_ms < :lost""",
 )
@@ -147,6 +175,17 @@ class UsageRow:
     month_nanos: int  # a month at this pace
     ttft_p50_ms: float
     ttft_p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question that the site did not answer, or not well enough for who asked."""
+
+    at_ms: int  # to the hour
+    feature: str
+    question: str
+    why: Literal["unanswered", "thumbed_down"]
+    reason: str  # why it was not answered, or what was said of the answer; "" where nothing was
 
 
 class Ledger:
@@ -244,23 +283,56 @@ class Ledger:
                 return False
             _do(connection, "DELETE FROM feedback WHERE answer = :answer AND visitor = :visitor", values)
             _insert(connection, "feedback", values | {"at_ms": self._now_ms()})
+            if rating == "down":
+                _do(connection, THUMBED_DOWN, values)
             return True
 
         return await self.store.run(work, alone=True)
 
+    async def keep_question(self, question: str, *, feature: str, answer: str, reason: str | None) -> None:
+        """Keep what was asked, without who asked and without what would name them. `reason`: why it was not answered.
+
+        An answered question (None) waits for a day whether its answer is rated; then it is forgotten.
+        """
+        kept = " ".join(IDENTITY.sub("[…]", question).split())[:QUESTION_CHARS]
+        values = {
+            "id": secrets.token_hex(12),
+            "at_ms": self._now_ms() // HOUR_MS * HOUR_MS,
+            "feature": feature,
+            "question": kept,
+            "why": "answered" if reason is None else "unanswered",
+            "reason": reason or "",
+            "answer": answer if reason is None else "",
+        }
+        await self.store.run(lambda connection: _insert(connection, "questions", values))
+
+    async def unanswered(self, most: int = 5_000) -> tuple[Unanswered, ...]:
+        """The newest questions that were not answered, or whose answer was thumbed down, newest first."""
+        rows = await self.store.read(lambda connection: _do(connection, UNANSWERED, {"most": most}).all())
+        return tuple(Unanswered(int(row[0]), *row[1:]) for row in rows)
+
     async def purge(self, keep_days: int) -> None:
-        """Forget visitors' ids and notes older than the owner keeps them, and close what a dead process left open.
+        """Forget visitors' ids, notes and questions past their days, and close what a dead process left open.
 
         A lost call keeps its whole reservation as its cost: the provider may have charged that, and a bound errs high.
         """
         now_ms = self._now_ms()
-        values = {"before": now_ms - keep_days * DAY_MS, "lost": now_ms - LOST_AFTER_MS, "yes": True}
+        before = now_ms - keep_days * DAY_MS
+        values = {"before": before, "unrated": now_ms - DAY_MS, "lost": now_ms - LOST_AFTER_MS, "yes": True}
 
         def work(connection: Connection) -> None:
             for statement in PURGE:
                 _do(connection, statement, values)
 
         await self.store.run(work)
+
+    async def erase(self, before_ms: int) -> int:
+        """Forget what is kept of visitors from before a time: ids, notes, questions. The number of rows changed."""
+
+        def work(connection: Connection) -> int:
+            return sum(_do(connection, statement, {"before": before_ms}).rowcount for statement in ERASE)
+
+        return await self.store.run(work)
 
 
 def _do(connection: Connection, statement: str, values: dict[str, Any]) -> Any:

@@ -88,7 +88,7 @@ class Store:
                         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
                     return work(connection)
         except DBAPIError as error:
-            raise _told(error, self.place) from error
+            raise told(error, self.place) from error
 
     async def aclose(self) -> None:
         """Finish what is queued, then close."""
@@ -107,7 +107,7 @@ def open_store(settings: Settings) -> Store:
             pass  # a write transaction: a place that cannot be written is told now, not at the first question
     except DBAPIError as error:
         engine.dispose()
-        raise _told(error, place) from None
+        raise told(error, place) from None
     return Store(engine, place)
 
 
@@ -187,6 +187,14 @@ def _postgresql(url: URL) -> tuple[Engine, str]:
     return engine, place
 
 
+def postgresql_engine(settings: Settings) -> tuple[Engine, str]:
+    """Connections to the PostgreSQL that [store] url names, and its place for messages: for what keeps its own tables.
+
+    Its errors become a StoreError by `told`.
+    """
+    return _postgresql(_url(settings))
+
+
 # The first row of which a mark stands in the driver's message: code, what is said of the place, the next step.
 TOLD = (
     (
@@ -211,7 +219,7 @@ TOLD = (
 )
 
 
-def _told(error: Exception, place: str) -> StoreError:
+def told(error: Exception, place: str) -> StoreError:
     """A driver's error as a sentence for the owner."""
     said = str(getattr(error, "orig", error)).lower()
     for marks, code, what, next_step in TOLD:

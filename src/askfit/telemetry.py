@@ -59,6 +59,7 @@ def _metrics() -> tuple[CollectorRegistry, dict[str, Any]]:
     return registry, {
         "calls": Counter("askfit_calls", "Calls by outcome", (*labels, "outcome"), registry=registry),
         "tokens": Counter("askfit_tokens", "Tokens by kind", (*labels, "kind"), registry=registry),
+        "over_length": Counter("askfit_over_length", "Answers that ran past their length", labels, registry=registry),
         "cost": Counter("askfit_cost_usd", "Cost in US dollars", labels, registry=registry),
         "ttft": Histogram(
             "askfit_first_text_seconds",
@@ -80,6 +81,11 @@ def count_call(call: Labelled, outcome: str, usage: Usage, cost_nanos: int, ttft
     metrics["cost"].labels(*labels).inc(cost_nanos / NANOS_PER_USD)
     if ttft_ms:
         metrics["ttft"].labels(*labels).observe(ttft_ms / 1000)
+
+
+def count_over_length(feature: str, model: str) -> None:
+    """Count an answer that ran past the length that its question asks for: a sign for the choice of the model."""
+    _metrics()[1]["over_length"].labels(feature, model).inc()
 
 
 def render() -> bytes:

@@ -39,6 +39,11 @@ def words(text: str) -> list[str]:
     return [match.group().casefold().replace("’", "'") for match in _WORD.finditer(text)]
 
 
+def word_spans(text: str) -> list[tuple[str, int]]:
+    """Each word as `words` gives it, and where it begins."""
+    return [(match.group().casefold().replace("’", "'"), match.start()) for match in _WORD.finditer(text)]
+
+
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """A light English stem: plural, -ing, -ed, -ly off; two forms of one word meet, nothing more is claimed."""

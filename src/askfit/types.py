@@ -77,7 +77,7 @@ class Passage:
 class Skill:
     """One row of the owner's matrix. Private rows never become a Skill."""
 
-    row: int  # the row's number in the file, the header being row 1
+    row: int  # the row's number in the file, the header being row 1; on a workbook's second sheet 10,000 more
     name: str
     level: float  # 0–5
     category: str = ""
@@ -237,7 +237,8 @@ class Retract(Seen):
 
 
 class Notice(Seen):
-    """Codes: fell_back, budget_spent, builtin, handed_off, truncated, repaired, contested."""
+    """Codes: fell_back, budget_spent, builtin, handed_off, truncated, repaired, contested, unborne,
+    instructions_ignored, looks_like_posting (offer the fit page), looks_like_question (offer the chat)."""
 
     event: ClassVar[str] = "notice"
     code: str

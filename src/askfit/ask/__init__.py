@@ -5,6 +5,7 @@
 
 question   what is asked, and what an earlier turn adds to it
 prompt     what a model is given: the whole corpus while it fits, else what was found
+passages   what is found for it there
 kinds      a date for when, a figure for how many
 voice      is it about the owner, or about what the owner writes of
 periods    what came before, what after
@@ -15,7 +16,12 @@ sureness   is the best one an answer?
 extract    the built-in answer: sentences of the site, word for word
 citing     a model's text → sentences and checked citations, while it streams
 judging    what a finished sentence must pass
+ground     is every number, date and name of it borne by the site?
+reasons    why a question is not answered: the types, and what tells them
+handoff    a job posting in the chat: its place is the fit page
 abstain    what is said when the site does not say
+going_on   questions that the site does answer
+lengths    how long an answer may be
 """
 
 from __future__ import annotations
@@ -25,14 +31,28 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from askfit.ask import abstain
+from askfit import telemetry
+from askfit.ask import abstain, lengths, reasons
 from askfit.ask.citing import Reading, Shown, cite
-from askfit.ask.extract import follow_ups, reply
-from askfit.ask.judging import make_judge
-from askfit.ask.prompt import PASSAGES, builtin_only, fits, make_prompt
-from askfit.ask.question import Question, Turn, bounded, checked, understand
+from askfit.ask.extract import reply
+from askfit.ask.going_on import offered
+from askfit.ask.ground import Ground
+from askfit.ask.ground.evidence import evidence
+from askfit.ask.judging import Judge
+from askfit.ask.passages import passages
+from askfit.ask.prompt import Shared, builtin_only, fits, make_prompt
+from askfit.ask.question import (
+    MOST_CHARACTERS,
+    MOST_TURNS,
+    Question,
+    Turn,
+    bounded,
+    checked,
+    conversation_id,
+    understand,
+)
 from askfit.errors import AskfitError, ProviderError
 from askfit.routing import BUILTIN
 from askfit.site import Site
@@ -65,6 +85,9 @@ __all__ = ["Turn", "answer", "stream"]
 log = logging.getLogger(__name__)
 
 BUILTIN_SAYS = "Answered by quoting the site; no AI model was used."
+BY_RULE = "Answered by a rule; no AI model was used."
+OFFER = "This reads like a job posting. How {name} fits it is judged at {path}."
+UNBORNE = "Not everything in this answer is borne by the site."
 CUT_SHORT = "The answer was cut off at its longest length."
 MOST_ATTACHED = 6  # sentences of an uncited answer that are searched for
 
@@ -79,9 +102,10 @@ async def stream(
     feature: str = "ask",
 ) -> AsyncIterator[Event]:
     """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed."""
-    asked = understand(checked(site.settings, question), bounded(history), site.settings.site.name)
+    asked = await asyncio.to_thread(_asked, site, feature, question, history)
     call = await asyncio.to_thread(_call, site, feature, asked, visitor)
-    reading = Reading(site.corpus.sections, make_judge(call.prompt))
+    judge = await asyncio.to_thread(_judge, site, asked, call)
+    reading = Reading(site.corpus.sections, judge)
     opened: Opened | None = None
     held: list[Event] = []
     try:
@@ -94,46 +118,87 @@ async def stream(
                         yield item
                     case Opened():
                         opened = item
-                        for event in _begun(call, item, conversation, held):
+                        if item.model == BUILTIN:
+                            judge.ground = None  # its sentences are the site's own, word for word
+                        for event in _begun(site, asked, call, item, conversation, held):
                             yield event
                     case Text(text):
                         for event in reading.feed(text):
                             yield event
                     case Settled():
-                        ending = await asyncio.to_thread(_end, site, asked, reading, opened, item)
+                        *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, opened, item)
                         for event in ending:
                             yield event
+                        _count_length(asked, reading, call, opened, item)
+                        await _keep(site, asked, call, done)
+                        yield done
     except Exception as error:
         if opened is None:
             raise
         yield _failed(error, partial=bool(reading.text))
 
 
+def _asked(site: Site, feature: str, question: str, history: Sequence[Turn]) -> Question:
+    """The question, understood, without turns that were refused, and with what is sure before any model is asked."""
+    off_limits, name = site.settings.features[feature].off_limits, site.settings.site.name
+    refused = reasons.before_call(question, off_limits)
+    text = checked(site.settings, question[:MOST_CHARACTERS] if refused == reasons.POSTING else question)
+    turns = [
+        turn
+        for turn in history[-MOST_TURNS:]
+        if not abstain.is_dropped(turn.answer, name) and not reasons.is_off_limits(turn.question, off_limits)
+    ]
+    return replace(understand(text, bounded(turns), name), refused=refused)
+
+
 def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:
     """The call to make. Where no model stands before the built-in, no prompt is made."""
-    if builtin_only(site, feature):
+    if asked.refused or builtin_only(site, feature):
         prompt = Prompt("", "", (Message("user", asked.text),), 0)
     else:
-        found = [] if fits(site, feature) else site.corpus.search(asked.query, PASSAGES)
-        prompt = make_prompt(site, feature, asked, [passage.section for passage in found])
+        prompt = make_prompt(site, feature, asked, [] if fits(site, feature) else passages(site.corpus, asked))
 
     async def builtin() -> AsyncIterator[str]:
-        for piece in await asyncio.to_thread(reply, site.corpus, asked):
+        refusal = [f"[[none: {asked.refused}]]"] if asked.refused else []
+        for piece in refusal or await asyncio.to_thread(reply, site.corpus, asked):
             yield piece
 
-    return Call(feature, secrets.token_urlsafe(16), prompt, builtin, visitor)
+    only = BUILTIN if asked.refused else ""
+    return Call(feature, secrets.token_urlsafe(16), prompt, builtin, visitor, only)
 
 
-def _begun(call: Call, opened: Opened, conversation: str | None, held: Sequence[Event]) -> list[Event]:
+def _judge(site: Site, asked: Question, call: Call) -> Judge:
+    """What this feature's sentences must pass. Where only the built-in answers, there is nothing to check."""
+    mode = site.settings.features[call.feature].ground
+    if mode == "off" or asked.refused or builtin_only(site, call.feature):
+        return Judge(call.prompt)
+    about = site.settings.site
+    turns = [(turn.question, turn.answer) for turn in asked.history]
+    ground = Ground(evidence(Shared(site.corpus)), asked.text, turns, f"{about.name} {about.url} {about.contact}")
+    return Judge(call.prompt, ground, strict=mode == "strict")
+
+
+def _begun(
+    site: Site, asked: Question, call: Call, opened: Opened, conversation: str | None, held: Sequence[Event]
+) -> list[Event]:
     start = Start(
         answer=call.answer,
         feature=call.feature,
         model=opened.model,
         provider=opened.provider,
-        conversation=conversation or secrets.token_urlsafe(16),
+        conversation=conversation_id(conversation),
     )
-    said = [Notice(code="builtin", message=BUILTIN_SAYS)] if opened.model == BUILTIN else []
+    by_whom = BY_RULE if asked.refused else BUILTIN_SAYS
+    said = [Notice(code="builtin", message=by_whom)] if opened.model == BUILTIN else []
+    path = _fit_path(site)
+    if asked.refused == reasons.POSTING and path:
+        said.append(Notice(code=reasons.POSTING, message=OFFER.format(name=site.settings.site.name, path=path)))
     return [start, *held, *said]
+
+
+def _fit_path(site: Site) -> str:
+    """Where postings are judged; "" where this site judges none."""
+    return next((one.path for one in site.settings.features.values() if one.kind == "assessment"), "")
 
 
 def _failed(error: Exception, *, partial: bool) -> Failed:
@@ -144,14 +209,19 @@ def _failed(error: Exception, *, partial: bool) -> Failed:
     return Failed(code=error.code, message=str(error), retry_after_s=wait, partial=partial)
 
 
-def _end(site: Site, asked: Question, reading: Reading, opened: Opened | None, settled: Settled) -> list[Event]:
+def _end(
+    site: Site, asked: Question, reading: Reading, judge: Judge, opened: Opened | None, settled: Settled
+) -> list[Event]:
     """What follows the model's last word: held text, the honest sentence, late citations, the cost."""
     events: list[Event] = list(reading.finish())
-    reason = _reason(reading)
+    off_limits = [word for one in site.settings.features.values() for word in one.off_limits]
+    reason = _reason(site, asked, reading, judge)
     if reason:
         events += _honestly(site, asked, reading, reason)
     elif not reading.cited:
         events += _attached(site, reading.text)
+    if judge.unborne and not judge.strict:
+        events.append(Notice(code="unborne", message=UNBORNE))
     if settled.finish_reason == "length":
         events.append(Notice(code="truncated", message=CUT_SHORT))
     usage = settled.usage
@@ -168,25 +238,49 @@ def _end(site: Site, asked: Question, reading: Reading, opened: Opened | None, s
         cost_usd=settled.cost_nanos / NANOS_PER_USD,
         ttft_ms=round(settled.ttft_ms, 2),
         total_ms=round(settled.total_ms, 2),
-        follow_ups=follow_ups(site.corpus, asked),
+        follow_ups=offered(site.corpus, asked, site.settings.site, off_limits, abstained=reason is not None),
     )
     return [*events, done]
 
 
-def _reason(reading: Reading) -> str | None:
-    """Why nothing is answered; None where something is."""
+def _count_length(asked: Question, reading: Reading, call: Call, opened: Opened | None, settled: Settled) -> None:
+    """Count a model's answer that ran past its length: what speaks for another model."""
+    over = settled.finish_reason == "length" or lengths.is_over(asked, reading.text)
+    if over and opened and opened.model != BUILTIN:
+        telemetry.count_over_length(call.feature, opened.model)
+
+
+async def _keep(site: Site, asked: Question, call: Call, done: Event) -> None:
+    """Tell the gap inbox of the question, if the owner keeps questions. A ledger that fails takes no answer away."""
+    unkept = not site.settings.file.privacy.keep_questions_days
+    unfit = isinstance(done, AskDone) and done.abstain_reason in (reasons.HOSTILE, reasons.OFF_LIMITS)
+    if unkept or unfit or asked.refused or not isinstance(done, AskDone):
+        return
+    after = f" (after: {asked.history[-1].question})" if asked.earlier else ""
+    reason = (done.abstain_reason or reasons.NOT_IN_CORPUS) if done.abstained else None
+    try:
+        await site.ledger.keep_question(asked.text + after, feature=call.feature, answer=call.answer, reason=reason)
+    except Exception:
+        log.exception("A question could not be kept for the gap inbox.")
+
+
+def _reason(site: Site, asked: Question, reading: Reading, judge: Judge) -> str | None:
+    """Why nothing is answered, by its type; None where something is."""
+    if asked.refused:
+        return asked.refused
     if reading.control:
-        return abstain.HOSTILE if abstain.HOSTILE in reading.control.control else abstain.NOT_IN_CORPUS
-    if not reading.text:
-        return abstain.HOSTILE if reading.retracted else abstain.NOT_IN_CORPUS
-    if not reading.cited and abstain.says_not(reading.text):
-        return abstain.NOT_IN_CORPUS
-    return None
+        if named := reasons.of_control(reading.control.control):
+            return named
+    elif reading.text and (reading.cited or not abstain.says_not(reading.text)):
+        return None
+    elif judge.leaked and not reading.text:
+        return reasons.HOSTILE
+    return reasons.of_question(asked, site.corpus.frequency, near=_nearest(site, reading) is not None)
 
 
 def _honestly(site: Site, asked: Question, reading: Reading, reason: str) -> list[Shown]:
-    nearest = _nearest(site, reading) if reason == abstain.NOT_IN_CORPUS else None
-    text = abstain.honest_text(reason, asked.text, site.settings.site, nearest)
+    nearest = _nearest(site, reading) if reason in abstain.WITH_NEAREST else None
+    text = abstain.honest_text(reason, asked.text, site.settings.site, nearest, _fit_path(site))
     citation = abstain.nearest_citation(text, nearest) if nearest else None
     cut: list[Shown] = [Retract(from_=0)] if reading.text else []
     return [*cut, Delta(text=text), *([citation] if citation else [])]

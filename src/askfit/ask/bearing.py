@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote as percent_encoded
+
 from askfit.ask.terms import Statement, content, statements
 from askfit.text import stands_in
 from askfit.types import Section
 
 MOST_QUOTE_CHARACTERS = 300
 LEAST_SHARE = 0.34  # of the sentence's meaningful words: under a third, another sentence is meant
+MOST_FRAGMENT_WORDS = 10  # of a quote that an address carries whole; a longer one is told by its ends
+END_WORDS = 4
+_NO_PAGE = (".pdf", ".docx", ".txt", ".json", ".md")
 LEAST_SHARED = 3  # words that bear a sentence even where it is long
 
 
@@ -66,3 +71,23 @@ def _cut(text: str, start: int, end: int, asked: frozenset[str]) -> str:
     piece = text[begin : min(end, begin + MOST_QUOTE_CHARACTERS)]
     whole = piece if begin + len(piece) >= end else piece.rpartition(" ")[0] or piece
     return whole.strip()
+
+
+def place(url: str, quote: str) -> str:
+    """The address that opens the page at the quoted words: a text fragment, behind the section's anchor if it has one.
+
+    A browser that does not know text fragments, or does not find the words, opens the anchor.
+    """
+    page, _, anchor = url.partition("#")
+    lines = [line for line in quote.split("\n") if line.strip()]
+    if not page or not lines or page.casefold().endswith(_NO_PAGE) or anchor.startswith(("/", "!")) or ":~:" in anchor:
+        return url
+    first, last = lines[0].split(), lines[-1].split()
+    if len(lines) == 1 and len(first) <= MOST_FRAGMENT_WORDS:
+        return f"{page}#{anchor}:~:text={_encoded(first)}"
+    return f"{page}#{anchor}:~:text={_encoded(first[:END_WORDS])},{_encoded(last[-END_WORDS:])}"
+
+
+def _encoded(words: list[str]) -> str:
+    """Everything that a text fragment could take for its own syntax is encoded, the hyphen included."""
+    return percent_encoded(" ".join(words), safe="").replace("-", "%2D")

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from askfit.ask.bearing import bearing_quote
+from askfit.ask.bearing import bearing_quote, place
 from askfit.text import sentence_spans
 from askfit.types import Citation, Delta, Retract, Section
 
@@ -136,6 +137,18 @@ def without_markers(text: str) -> str:
     return "".join(piece for piece in [*lexer.feed(text), *lexer.finish()] if isinstance(piece, str))
 
 
+class Judge(Protocol):
+    """What every sentence has to pass."""
+
+    def keeps(self, sentence: str, cited: tuple[int, ...] = ()) -> bool:
+        """May a finished sentence stay? It names the sections of these numbers."""
+        ...
+
+    def sendable(self, open_sentence: str) -> int:
+        """How many characters of a sentence that is still coming may show already."""
+        ...
+
+
 @dataclass(slots=True)
 class Reading:
     """One answer while it is read: what the visitor has on screen, and which sentences are judged.
@@ -144,7 +157,7 @@ class Reading:
     """
 
     sections: Sequence[Section]
-    judge: Callable[[str], bool]
+    judge: Judge
     text: str = ""  # what the visitor has, with what is about to be sent
     sentences: int = 0  # judged and kept
     cited: int = 0  # kept sentences with a citation
@@ -176,7 +189,8 @@ class Reading:
             else:
                 self._marks.append((max(0, len(self.text) - 1), piece.numbers))
         self._judge_finished(shown, final=final)
-        self._send(len(self.text), shown)
+        opened = self.text[self._judged :]
+        self._send(self._judged + (len(opened) if final else self.judge.sendable(opened)), shown)
         return shown
 
     def _heed(self, control: Marker, shown: list[Shown]) -> None:
@@ -191,7 +205,8 @@ class Reading:
         """Judge each sentence that no later text can change: all but the last, and that one at the end."""
         while len(spans := list(sentence_spans(self.text[self._judged :]))) > (0 if final else 1):
             start, end = (self._judged + offset for offset in spans[0])
-            if self.judge(self.text[start:end]):
+            marked = tuple(number for at, numbers in self._marks if at < end for number in numbers)
+            if self.judge.keeps(self.text[start:end], marked):
                 self._keep(start, end, shown)
             else:
                 self._drop(start, end, shown)
@@ -244,4 +259,5 @@ def cite(index: int, sentence: str, section: Section) -> Citation | None:
     quote = bearing_quote(sentence, section)
     if quote is None:
         return None
-    return Citation(sentence=index, document=section.document, section=section.id, url=section.url, quote=quote)
+    url = place(section.url, quote)
+    return Citation(sentence=index, document=section.document, section=section.id, url=url, quote=quote)

@@ -7,8 +7,9 @@ How sentences are weighed stands in weighing, how sure one must be in sureness.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from askfit.ask.passages import introductions, own_sections
 from askfit.ask.periods import asks_of_leaving, did_at, latest, order_of, station, tells
 from askfit.ask.prompt import Shared, numbers
 from askfit.ask.question import Question
@@ -25,11 +26,11 @@ WIDE = 60  # to find the pages on the owner among many essays
 MOST_SENTENCES = 3
 MOST_WORDS = 60  # shown; a single longer sentence is shown whole, up to the next bound
 MOST_FOLLOW_UPS = 3
-GOES_WITH, GOES_WITH_OTHER = 0.7, 0.9  # of the best score: a further sentence of the same section, of another
-AS_SURE, AS_SURE_OTHER = 0.75, 0.9  # of how sure the best sentence is
+GOES_WITH, GOES_WITH_OTHER = 0.6, 0.7  # of the best score: a further sentence of the same section, of another
+AS_SURE, AS_SURE_OTHER = 0.5, 0.6  # of how sure the best sentence is
+ALONGSIDE = 0.5  # of the best score: a further sentence where the question is not about the owner
 REPEATS = 0.7
 _LEANS_BACK = re.compile(r"(?:it|its|he|she|his|her|they|their|this|that|these|those|such)\b", re.IGNORECASE)
-_ABOUT = re.compile(r"\b(?:about|bio|profile|index|home|me|cv|resume|résumé)\b", re.IGNORECASE)
 _AT_NAME = re.compile(r"\bat (?:the )?([^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*)")
 _FIRST_NAME = re.compile(r"(?:(?<=[a-z,:–—] )|(?<=^ ))[^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*")
 
@@ -61,7 +62,7 @@ def reply(corpus: Corpus, question: Question) -> list[str]:
 def search(corpus: Corpus, question: Question) -> list[Section]:
     """The sections to look into: those for the question, and with the turn that it points back to."""
     if question.introduction:
-        return [one.sections[0] for one in corpus.documents if one.sections and _ABOUT.search(f"{one.id} {one.title}")]
+        return introductions(corpus)
     found = corpus.search(question.query, WIDE if question.personal else PASSAGES)
     plain = corpus.search(question.text, PLAIN)
     own = [passage for passage in found[PASSAGES:] if is_profile(passage.section.document)]
@@ -80,7 +81,7 @@ def _dated(corpus: Corpus, question: Question, sections: Sequence[Section]) -> C
         return _station_at(corpus, question)
     said = question.history[-1].answer if question.earlier else question.text
     names, leaving = _named_first(said, order) - question.owner, asks_of_leaving(question.text)
-    near = station(order, names, sections, corpus.sections, leaving)
+    near = station(order, names, sections, own_sections(Shared(corpus)), leaving)
     return Candidate(near.section, near.at, statements(near.section.text)[near.at], 0.0) if near else None
 
 
@@ -89,7 +90,7 @@ def _station_at(corpus: Corpus, question: Question) -> Candidate | None:
     match = _AT_NAME.search(question.text)
     if not match and did_at(question.text):
         return None
-    near = latest(frozenset(content(match[1])) if match else frozenset(), corpus.sections)
+    near = latest(frozenset(content(match[1])) if match else frozenset(), own_sections(Shared(corpus)))
     return Candidate(near.section, near.at, statements(near.section.text)[near.at], 0.0) if near else None
 
 
@@ -126,7 +127,8 @@ def _companions(asked: Asked, best: Candidate, found: Sequence[Candidate]) -> It
         least, as_sure = (
             (GOES_WITH, AS_SURE) if other.section.id == best.section.id else (GOES_WITH_OTHER, AS_SURE_OTHER)
         )
-        if other.score >= least * best.score and certainty(asked, other) >= max(LEAST_SURE, as_sure * sure):
+        goes = other.score >= least * best.score and certainty(asked, other) >= as_sure * sure
+        if goes or (not asked.question.personal and other.score >= ALONGSIDE * best.score):
             yield other
 
 
@@ -136,7 +138,7 @@ def _repeats(one: Candidate, other: Candidate) -> bool:
     return one is other or len(shared) >= REPEATS * fewest
 
 
-def _written(chosen: Sequence[Candidate], number: dict[str, int]) -> list[str]:
+def _written(chosen: Sequence[Candidate], number: Mapping[str, int]) -> list[str]:
     """Each sentence with its marker; a line of its own after one that does not end as a sentence does."""
     pieces: list[str] = []
     for one in chosen:

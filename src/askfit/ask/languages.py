@@ -8,7 +8,13 @@ from __future__ import annotations
 from askfit.text import words
 
 FUNCTION_WORDS = {
-    "en": frozenset("the is was are were what who when where how did does do you your has have which of and".split()),
+    "en": frozenset(
+        (
+            "the a an is was are were be been what who when where how why did does do you your she he they her his "
+            "their has have had which of and or to in for with about from on at this that it not no can could will "
+            "would me my tell write please there any some"
+        ).split()
+    ),
     "de": frozenset(
         (
             "der die das den dem des ein eine einen einem einer ist sind war waren hat haben hatte wird wurde kann "

@@ -7,10 +7,11 @@ that the prefix keeps the table of contents, and the passages found for the ques
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
+from askfit.ask.lengths import length_of
 from askfit.ask.question import Question, Turn
 from askfit.corpus import Corpus
 from askfit.prompts import load_prompt
@@ -19,7 +20,6 @@ from askfit.site import Site
 from askfit.text import estimate_tokens
 from askfit.types import Message, Prompt, Section
 
-MOST_OUTPUT_TOKENS = 600  # 80 words are about 130; a list that was asked for takes more
 MOST_CONTENTS_TOKENS = 4_000
 MOST_PASSAGE_TOKENS = 4_000
 PASSAGES = 8
@@ -53,7 +53,7 @@ def make_prompt(site: Site, feature: str, asked: Question, passages: Sequence[Se
         instructions=file.render(name=site.settings.site.name),
         prefix=prefix,
         messages=(*_messages(asked.history), Message("user", said)),
-        max_output_tokens=MOST_OUTPUT_TOKENS,
+        max_output_tokens=length_of(asked).tokens,
         sha=file.sha,
         cache_ttl=_cache_ttl(site, feature, prefix),
     )
@@ -75,10 +75,9 @@ def fits(site: Site, feature: str) -> bool:
     return all(regime(model, site.corpus.tokens) == "whole" for model in models)
 
 
-@lru_cache(maxsize=2)
-def numbers(shared: Shared) -> dict[str, int]:
+def numbers(shared: Shared) -> Mapping[str, int]:
     """Each section's number, by its id: its place in the corpus, from 1, in both regimes."""
-    return {section.id: at for at, section in enumerate(shared.corpus.sections, 1)}
+    return shared.corpus.numbers
 
 
 @lru_cache(maxsize=2)

@@ -6,6 +6,7 @@ Pure rules over text; no call, no corpus. What a visitor sends is data: it is cl
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ _MEANT = tuple(
         (r"\bhow old\b", " age "),
         (r"\b(?:get|be|keep|stay) in touch\b", " contact "),
         (r"\bhow soon\b", " when "),
+        (r"\bsell(?:s|ing)? (?:[\w-]+ ){0,4}to (?:\w+ )?(?:companies|businesses|firms|enterprises)\b", " business "),
         (r"\bdirect reports?\b", " line-managed people "),
         (r"\bwent wrong\b", " failure "),
         (r"\bwhat (?:do|did|does) (?:you|he|she|they|\w+) do (?=at|for|there|before|after|now|\W)", " role "),
@@ -45,6 +47,7 @@ _INTRODUCE = re.compile(
 )
 _GOES_ON = re.compile(r"^(?:and|but|so|then|also|what about|how about|why|since when|until when)\b", re.IGNORECASE)
 _POINTS_BACK = frozenset("it its that this those these there then they them their one ones same".split())
+_CONVERSATION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _NAME = re.compile(r"(?:(?<=[\w,;:–—] )|(?<=[(“‘'\"]))[^\W\d_][\w’'-]+")
 # Obvious attempts only: an answer made of the site's own sentences cannot be talked into anything else.
 _HOSTILE = re.compile(
@@ -84,6 +87,7 @@ class Question:
     query: str  # what to search for
     earlier: str  # the turn that it points back to; "" where it stands alone
     history: tuple[Turn, ...] = ()
+    refused: str = ""  # the type of abstention that is sure before any model is asked
 
 
 def checked(settings: Settings, question: str) -> str:
@@ -109,20 +113,25 @@ def _too_long(settings: Settings, question: str) -> InputError:
 
 
 def bounded(history: Sequence[Turn]) -> tuple[Turn, ...]:
-    """The newest turns that fit, cleaned; those that are empty, refused or too large are left out."""
+    """The newest turns that fit, cleaned; those that are empty, hostile or too large are left out."""
     kept: list[Turn] = []
     left = MOST_HISTORY_TOKENS
     for turn in reversed(history[-MOST_TURNS:]):
         if len(turn.question) > MOST_TURN_QUESTION_CHARACTERS or len(turn.answer) > MOST_TURN_ANSWER_CHARACTERS:
             continue
         cleaned = Turn(clean(turn.question).strip(), without_markers(clean(turn.answer)).strip())
-        if not cleaned.question or not cleaned.answer:
+        if not cleaned.question or not cleaned.answer or _HOSTILE.search(cleaned.question):
             continue
         left -= estimate_tokens(cleaned.question) + estimate_tokens(cleaned.answer)
         if left < 0:
             break
         kept.insert(0, cleaned)
     return tuple(kept)
+
+
+def conversation_id(given: str | None) -> str:
+    """The id that a client gave back, if it is one; else a new one that nobody guesses: 144 random bits."""
+    return given if given and _CONVERSATION.fullmatch(given) else secrets.token_urlsafe(18)
 
 
 def understand(text: str, history: Sequence[Turn] = (), owner: str = "") -> Question:

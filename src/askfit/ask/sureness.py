@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from askfit.ask.kinds import asks_what_is, is_kind
-from askfit.ask.terms import categories, content, light, statements
+from askfit.ask.terms import categories, content, light, opposed, statements
 from askfit.ask.voice import is_profile
 from askfit.ask.weighing import (
     SAME_QUESTION,
@@ -23,26 +23,30 @@ from askfit.ask.weighing import (
 )
 
 # Sure enough to answer; each missing thing makes less sure.
-LEAST_SURE = 0.55
+LEAST_SURE = 0.52
 NEAR_ENOUGH = 0.4  # of the question is borne there: to name the nearest page
-NAME_MISSING, FIGURE_MISSING, UNKNOWN_WORD, NEGATED = 0.2, 0.35, 0.1, 0.6
+NAME_MISSING, FIGURE_MISSING, UNKNOWN_WORD = 0.2, 0.5, 0.1
+NEGATED, BOTH_NEGATED = 0.9, 0.3  # what is not so is asked, what is so is told; told in the negative too
+BEARS_ALL = 0.05  # each of the question's words stands in the sentence, or a form of it
+SPREAD = 0.1  # in a question about the world a further missing word tells less than the first
 HEAD_MISSING = 0.2
-OTHER_PERSON = 0.6  # "who was your manager?": nobody is named
+OPPOSITE = 0.5  # "the lowest" is asked for, of the highest is told
+OTHER_PERSON = 0.8  # "who was your manager?": nobody is named
 IN_PASSING = 0.2  # asked of the owner, said in an essay on something else
 OF_ANOTHER = 0.6  # a sentence that does not speak of the owner
 WRONG_TYPE = {
     "": 0.0,
-    "date": 0.35,
-    "number": 0.35,
+    "date": 0.45,
+    "number": 0.5,
     "duration": 0.2,
     "contact": 0.6,
-    "money": 0.2,
+    "money": 0.25,
     "person": 0.4,
     "place": 0.1,
     "reason": 0.1,
     "yes_no": 0.0,
 }
-_NEGATED = re.compile(r"n[’']t\b|\b(?:not|never|no|without|except|unable|fail(?:ed|s)?)\b", re.IGNORECASE)
+_NEGATED = re.compile(r"n[’']t\b|\b(?:not|non|never|no|without|except|unable|fail(?:ed|s)?)\b", re.IGNORECASE)
 _WHICH_ONE = re.compile(
     r"\b(?:what|which) ([\w-]+) (?:do|does|did|is|are|was|were|has|have|had|can|could|would|will)\b", re.IGNORECASE
 )
@@ -52,16 +56,19 @@ def certainty(asked: Asked, best: Candidate) -> float:
     """How sure it is that the sentence answers: the share of the question that is borne there, less what is wrong."""
     around = _around(best)
     focus = asked.question.focus
-    negated = bool(_NEGATED.search(asked.question.text)) and not _NEGATED.search(best.text)
+    missing = sum(not borne(stem, around) for stem in asked.own)
     return (
         _borne_share(asked, best)
         + SAME_QUESTION * same_question(asked, best.section)
         + 0.1 * in_a_row(asked, best.statement)
         - NAME_MISSING * min(2, sum(not borne(stem, around) for stem in asked.names & focus))
-        - FIGURE_MISSING * sum(stem.isdigit() and stem not in around for stem in asked.own)
+        - FIGURE_MISSING * sum(any(map(str.isdigit, stem)) and stem not in around for stem in asked.own)
         - HEAD_MISSING * _head_missing(asked, around)
         - UNKNOWN_WORD * sum(not borne(stem, around) for stem in asked.unknown & focus)
-        - NEGATED * negated
+        - _negated(asked, best)
+        + BEARS_ALL * _bears_all(asked, best)
+        + SPREAD * min(3, max(0, missing - 1)) * (not asked.question.personal)
+        - OPPOSITE * _opposites(asked, best)
         - _wrong_type(asked, best)
         - IN_PASSING * _in_passing(asked, best)
         - OF_ANOTHER * (not of_owner(asked, best.section, best.text))
@@ -93,6 +100,23 @@ def _wrong_type(asked: Asked, best: Candidate) -> float:
         return 0.0
     missing = OTHER_PERSON if asked.question.related else WRONG_TYPE[asked.question.wants]
     return 0.0 if typed(asked, best.text) else missing
+
+
+def _negated(asked: Asked, best: Candidate) -> float:
+    if not _NEGATED.search(asked.question.text):
+        return 0.0
+    return BOTH_NEGATED if _NEGATED.search(best.text) else NEGATED
+
+
+def _bears_all(asked: Asked, best: Candidate) -> bool:
+    said = frozenset(best.statement.stems)
+    return all(borne(stem, said) for stem in asked.own)
+
+
+def _opposites(asked: Asked, best: Candidate) -> int:
+    """How many of the question's words the sentence turns round."""
+    said = frozenset(best.statement.stems)
+    return sum(opposed(stem, said - asked.own.keys()) and stem not in said for stem in asked.own)
 
 
 def _in_passing(asked: Asked, best: Candidate) -> bool:

@@ -5,6 +5,7 @@ Knows no corpus: how rare a word is, is not its business.
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -53,7 +54,9 @@ _IRREGULAR = {
 # Words that hardly tell what is asked: light verbs and the nouns that name no thing.
 _LIGHT = (
     "make take hold want need look go come try call become happen work do done show part end way thing experience "
-    "current ever able good better best lot bit describe explain somewhere approach"
+    "current ever able good better best lot bit describe explain somewhere approach "
+    "use call know name mean give set include involve consider refer exist occur regard locate various certain "
+    "usually typically generally mainly originally initially eventually finally according besides many"
 )
 # "which country", "what year": the answer names one without the word.
 _CATEGORIES = (
@@ -86,6 +89,158 @@ _KIN = (
     "available availability open",
     "age born birthday",
 )
+# Words of common English that answer for one another in a sentence that is already found; none is searched for.
+_NEAR = (
+    "cause lead result reason due effect",
+    "country nation state",
+    "city town capital",
+    "area region territory zone district place",
+    "die death dead kill",
+    "kill murder massacre slay execute",
+    "rule control govern reign dominate power authority",
+    "attack besiege assault raid invade siege",
+    "capture seize take conquer occupy",
+    "native indigenous tribe aboriginal",
+    "think believe argue view opinion claim suggest consider",
+    "name call known title term nickname dub",
+    "help assist aid support back",
+    "use employ utilize apply",
+    "gain obtain acquire get receive earn win",
+    "begin start first commence initial origin original launch",
+    "end finish conclude final last stop cease",
+    "include contain consist comprise",
+    "allow permit enable let",
+    "need require necessary",
+    "show demonstrate reveal indicate",
+    "flee escape refugee exile",
+    "war conflict fight battle",
+    "important significant key main major primary principal chief",
+    "make produce create manufacture",
+    "travel voyage journey trip sail",
+    "people population resident inhabitant citizen",
+    "rich wealthy wealth",
+    "buy purchase",
+    "child children son daughter",
+    "wife husband marry married marriage spouse",
+    "doctor physician medical",
+    "work occupation profession trade",
+    "money fund financial finance",
+    "law legislation act bill",
+    "book text publication publish write author",
+    "speak language speech spoke",
+    "teach teacher education school",
+    "car vehicle automobile",
+    "quick fast rapid speed",
+    "send dispatch deploy",
+    "destroy demolish destruction ruin",
+    "win victory defeat triumph",
+    "lose loss defeat",
+    "ask request",
+    "agree accept approve",
+    "plan propose proposal intend",
+    "construct erect build",
+    "remove eliminate expel",
+    "decrease decline fall drop reduce cut",
+    "commerce merchant trade",
+    "religion religious faith church",
+    "protect defend defence defense",
+    "leader head chief ruler",
+    "king monarch throne queen crown emperor",
+    "former previous prior",
+    "arrive reach come",
+    "purpose aim goal objective",
+    "method way means technique",
+    "effect impact influence affect",
+    "difficult hard",
+    "amount quantity number",
+    "yearly annual year",
+    "usual normal typical common",
+    "live inhabit settle dwell",
+    "discover find",
+    "invent develop",
+    "choose select elect pick appoint",
+    "talk discuss debate",
+    "separate divide split",
+    "connect link",
+    "near close adjacent",
+    "big large huge great vast",
+    "problem issue difficulty trouble",
+    "change alter modify transform",
+    "move transfer relocate shift",
+    "replace succeed successor",
+    "meet gather convene assemble",
+    "soldier troop army military regiment",
+    "ship fleet vessel boat",
+    "different differ difference",
+    "similar like same resemble",
+    "kind type form sort",
+    "give grant award provide offer",
+    "oppose against opponent resist",
+    "home house residence",
+    "today current now present modern",
+    "food eat meal",
+    "job employment work",
+)
+
+# Of each line's sides one rules out the others: what is said of the highest is not said of the lowest.
+_OPPOSED = (
+    "first/second/third/fourth/fifth/sixth/last final",
+    "north northern northwest northeast/south southern southwest southeast",
+    "east eastern/west western",
+    "january/february/march/april/june/july/august/september/october/november/december",
+    "monday/tuesday/wednesday/thursday/friday/saturday/sunday",
+    "spring/summer/autumn fall/winter",
+    "morning/evening/noon/midnight",
+    "high higher highest/low lower lowest",
+    "upper/lower",
+    "large larger largest big bigger biggest great greater greatest major/small smaller smallest little minor tiny",
+    "most more/least less fewest fewer",
+    "majority/minority",
+    "maximum/minimum",
+    "increase rise rose grow grew gain raise expand/decrease decline fall fell reduce drop lose shrink",
+    "early earlier earliest/late later latest",
+    "begin start open launch/end finish stop close cease",
+    "win victory succeed success successful/lose defeat fail failure unsuccessful",
+    "old older oldest ancient/new newer newest young younger youngest modern",
+    "strong stronger strongest/weak weaker weakest",
+    "rich wealthy/poor",
+    "support favor favour/oppose against reject",
+    "accept approve/reject refuse deny",
+    "internal domestic/external foreign",
+    "allow permit/forbid prevent ban prohibit",
+    "man men male/woman women female",
+    "long longer longest/short shorter shortest",
+    "fast faster fastest quick/slow slower slowest",
+    "good better best/bad worse worst",
+    "easy easier/hard harder difficult",
+    "public/private",
+    "formal/informal",
+    "direct/indirect",
+    "positive/negative",
+    "import/export",
+    "buy bought purchase/sell sold",
+    "love like/hate dislike",
+    "peace/war",
+    "day/night",
+    "simple/complex complicated",
+    "common/rare",
+    "legal/illegal",
+    "attack/defend",
+    "arrive/leave depart",
+    "include/exclude",
+    "connect/disconnect",
+    "rural/urban",
+    "temporary/permanent",
+    "ally friend/enemy",
+    "encourage/discourage",
+    "add/remove",
+    "birth born/death died",
+    "teacher/student",
+    "full/empty",
+    "above/below",
+    "before/after",
+    "always/never",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +256,10 @@ class Statement:
 @lru_cache(maxsize=65536)
 def _meaning(word: str) -> str:
     """The stem of a word that carries a meaning; "" for any other."""
-    word = word.removesuffix("'s").replace("'", "")
+    word = word.removesuffix("'s")
     if word in STOP or not word:
         return ""
+    word = word.replace("'", "")
     if word in _NUMBERS:
         return _NUMBERS[word]
     base = stem(_IRREGULAR.get(word, word))
@@ -149,16 +305,26 @@ def _others(group: str, word: str) -> list[str]:
 
 @cache
 def _groups() -> dict[str, frozenset[str]]:
+    return _grouped(_KIN)
+
+
+@cache
+def _near() -> dict[str, frozenset[str]]:
+    return _grouped(_NEAR)
+
+
+def _grouped(lists: Sequence[str]) -> dict[str, frozenset[str]]:
     groups: dict[str, frozenset[str]] = {}
-    for group in map(frozenset, map(content, _KIN)):
+    for group in map(frozenset, map(content, lists)):
         for one in group:
             groups[one] = groups.get(one, frozenset()) | (group - {one})
     return groups
 
 
+@lru_cache(maxsize=65536)
 def kin(stem: str) -> frozenset[str]:
     """Stems of words that may answer for this one."""
-    return _groups().get(stem, frozenset())
+    return _groups().get(stem, frozenset()) | _near().get(stem, frozenset())
 
 
 @cache
@@ -171,3 +337,25 @@ def light() -> frozenset[str]:
 def categories() -> frozenset[str]:
     """Stems of the nouns after "which" that the answer need not repeat."""
     return frozenset(content(_CATEGORIES))
+
+
+@cache
+def _opposed() -> dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]]:
+    """stem → (its own side, all other sides), of each line that it stands in."""
+    found: dict[str, tuple[tuple[frozenset[str], frozenset[str]], ...]] = {}
+    for line in _OPPOSED:
+        sides = [frozenset(content(side) or _plain(side)) for side in line.split("/")]
+        for own in sides:
+            others = frozenset[str]().union(*(side for side in sides if side is not own)) - own
+            for one in own:
+                found[one] = (*found.get(one, ()), (own, others))
+    return found
+
+
+def _plain(text: str) -> list[str]:
+    return [stem(word) for word in text.split()]
+
+
+def opposed(stem: str, place: Set[str]) -> bool:
+    """Does a place say the opposite of a word, and not the word or one on its side?"""
+    return any(own.isdisjoint(place) and not others.isdisjoint(place) for own, others in _opposed().get(stem, ()))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from askfit.ask.kinds import after_figures, asks_what_is, holds
@@ -17,6 +18,7 @@ from askfit.ask.question import Question, names_in
 from askfit.ask.terms import Statement, categories, content, kin, light, statements
 from askfit.ask.voice import is_other_person, speaks_of_owner
 from askfit.corpus import Corpus
+from askfit.text import words
 from askfit.types import Section
 
 MOST_SENTENCE_WORDS = 120
@@ -40,6 +42,10 @@ BEST_PASSAGE = 0.2
 SAME_QUESTION = 0.5  # the heading asks the same
 RECENT = 0.25  # "your last team": the latest of what is dated
 ALIKE = 0.6  # how much of each other heading and question must share to ask the same
+LOCALLY = 0.55  # the question's words that few of the found sentences hold
+PASSAGE = 0.35  # of the question borne anywhere in the section
+RUN, LONGEST_RUN = 0.35, 6  # the question's very words in a row
+NAME_MISSING = 0.18
 AS_FORM, AS_KIN = 0.9, 0.75  # how far another form, or another word for it, bears a word
 _MARKER_LIKE = re.compile(r"\[[\[\d]")  # would be read as a marker
 _CATEGORY = re.compile(
@@ -69,6 +75,8 @@ class Asked:
     earlier_names: frozenset[str]
     pairs: tuple[tuple[str, str], ...]
     recent: bool
+    local: Mapping[str, float]  # own words by how few of the found sentences hold them
+    raw: tuple[str, ...]  # every word of the question, in order
 
     @property
     def all(self) -> dict[str, float]:
@@ -136,7 +144,18 @@ def weigh(corpus: Corpus, question: Question, sections: Sequence[Section]) -> As
         earlier_names,
         tuple(pairwise(stems)),
         recent,
+        _local(own, sections),
+        tuple(words(question.text)),
     )
+
+
+def _local(own: Mapping[str, float], sections: Sequence[Section]) -> dict[str, float]:
+    """Of the words that tell anything: how rare each is among the found sentences, as shares of one."""
+    said = [frozenset(statement.stems) for section in sections for statement in statements(section.text)]
+    counts = {stem: sum(stem in one for one in said) for stem, weight in own.items() if weight > 0}
+    rare = {stem: math.log(1 + (len(said) - count + 0.5) / (count + 0.5)) for stem, count in counts.items()}
+    total = sum(rare.values()) or 1.0
+    return {stem: weight / total for stem, weight in rare.items()}
 
 
 def candidates(asked: Asked, sections: Sequence[Section]) -> list[Candidate]:
@@ -152,6 +171,7 @@ def _weighed(asked: Asked, section: Section, rank: int, sections: Sequence[Secti
     heading = frozenset(content(f"{section.title} {section.heading}"))
     whole = frozenset(stem for statement in stated for stem in statement.stems)
     base = BEST_PASSAGE / (1 + rank) + (RECENT * _recency(section, sections) if asked.recent else 0.0)
+    base += PASSAGE * share_borne(asked.own, whole)
     same = SAME_QUESTION * same_question(asked, section)
     weights = asked.all
     total = sum(weights.values()) or 1.0
@@ -163,7 +183,10 @@ def _weighed(asked: Asked, section: Section, rank: int, sections: Sequence[Secti
             continue
         places = _places(stated, at, heading, whole)
         share = sum(weight * _standing(stem, places) for stem, weight in weights.items()) / total
-        bonus = base + same / (1 + at) + _fitness(asked, section, statement, text)
+        names = asked.names & asked.own.keys()
+        near = frozenset[str]().union(*(place for place, _ in places[:3]))
+        missing = sum(not borne(stem, near) for stem in names) / len(names) if names else 0.0
+        bonus = base + same / (1 + at) + _fitness(asked, section, statement, text) - NAME_MISSING * missing
         yield Candidate(section, at, statement, share + bonus)
 
 
@@ -173,6 +196,8 @@ def _fitness(asked: Asked, section: Section, statement: Statement, text: str) ->
     return (
         PAIR * in_a_row(asked, statement)
         + SAYS_SOMETHING * _new(asked, statement)
+        + LOCALLY * sum(weight * _said(stem, statement) for stem, weight in asked.local.items())
+        + RUN * min(_longest_run(asked.raw, _words(text)), LONGEST_RUN) / LONGEST_RUN
         + RIGHT_TYPE * typed(asked, text)
         + COUNTED * _counted(asked, text)
         + DEFINES * _defines(asked, text)
@@ -200,6 +225,34 @@ def _new(asked: Asked, statement: Statement) -> float:
     """How much a sentence says that the question did not: "Employer: X." says nothing of X."""
     new = len(frozenset(statement.stems).difference(asked.own, asked.carried))
     return min(1.0, new / 4)
+
+
+def _said(stem: str, statement: Statement) -> float:
+    said = statement.stems
+    if stem in said:
+        return 1.0
+    return AS_FORM * (borne(stem, frozenset(said)) > 0) * 0.8
+
+
+@lru_cache(maxsize=4096)  # sentences: the answers of a site come from few of them
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(words(text))
+
+
+def _longest_run(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many words of the one stand in the other in the same order without a gap, at most."""
+    if len(frozenset(one).intersection(other)) < 2:
+        return 0
+    longest = 0
+    ending = [0] * (len(other) + 1)
+    for word in one:
+        previous = 0
+        for at, said in enumerate(other, 1):
+            kept = ending[at]
+            ending[at] = previous + 1 if said == word else 0
+            longest = max(longest, ending[at])
+            previous = kept
+    return longest
 
 
 Places = tuple[tuple[frozenset[str], float], ...]

@@ -6,6 +6,7 @@ Exit codes: 0 done · 1 what was checked falls short · 2 wrong usage or setting
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
 from collections.abc import Coroutine
@@ -36,6 +37,9 @@ DEFAULT_CONFIG = Path("askfit.toml")
 def main(args: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code; an expected error is one sentence on stderr."""
     args = sys.argv[1:] if args is None else args
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks "○" shows "?": better than a traceback
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = app(args, standalone_mode=False)
     except AskfitError as error:
@@ -204,3 +208,63 @@ def usage(
         print_json(report.as_json())
     else:
         show.used(report)
+
+
+@app.command("eval")
+def evaluate(
+    feature: Annotated[str, typer.Argument(help="A feature: ask or fit.")],
+    samples: Annotated[
+        Path | None, typer.Option(help="YAML or JSONL. Without it: golden/FEATURE.yaml beside the settings.")
+    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    model: Annotated[str, typer.Option(help="small, large, builtin or provider:name. Default: the feature's.")] = "",
+    floor: Annotated[float, typer.Option(min=0, max=1, help="The share of samples that must be right.")] = 1.0,
+    max_cost: Annotated[float, typer.Option(min=0, help="US dollars: the most that the run may cost.")] = 1.0,
+    max_words: Annotated[int, typer.Option(min=1, help="The most words of an answer.")] = 120,
+    record: Annotated[Path | None, typer.Option(help="Keep every answer in this file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Take the answers from this file: free, no network.")] = None,
+) -> None:
+    """Ask the golden samples. Exit 1 where too few are right, or one says what it may never say."""
+    from askfit.cli import evaluating as work
+    from askfit.config import load_settings
+
+    options = work.Options(feature, samples, model, floor, max_cost, max_words, record, replay)
+    report = run(work.run(load_settings(config), options, quiet=as_json))
+    if as_json:
+        print_json(report.as_json(floor))
+    else:
+        work.show(report, floor)
+    raise typer.Exit(0 if report.ok(floor) else 1)
+
+
+@app.command("gaps")
+def asked_in_vain(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
+    """What visitors asked in vain, grouped, newest first, with a draft of what to write for each group."""
+    from askfit.cli import gaps as work
+    from askfit.config import load_settings
+
+    settings = load_settings(config)
+    found = run(work.gaps(settings))
+    if as_json:
+        print_json([gap.as_json() for gap in found])
+    else:
+        work.show(found, settings.file.privacy.keep_questions_days)
+
+
+@app.command()
+def erase(
+    before: Annotated[str, typer.Option(help="A day: 2026-11-01. What is older is erased.")],
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Erase what is kept of visitors: their ids, notes and questions. Costs and counts stay."""
+    from askfit.cli import show
+    from askfit.cli import spending as work
+    from askfit.config import load_settings
+
+    rows = run(work.erase(load_settings(config), before))
+    if as_json:
+        print_json({"before": before, "rows": rows})
+    else:
+        show.out.print(f"{rows} rows from before {before} no longer tell of a visitor.")

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from askfit.corpus.sources import DRAFT_FOLDERS
 from askfit.errors import UsageError
 
 SETTINGS = "askfit.toml"
@@ -112,6 +113,7 @@ def _generator(folder: Path) -> str:
 def _sources(folder: Path, generator: str, files: list[Path]) -> tuple[list[str], int]:
     """Globs that cover the pages, one for each folder and ending that has any."""
     pages = [file for file in files if file.suffix.lower() in PAGE_ENDINGS and not _is_project_file(file)]
+    pages = [file for file in pages if not any(part.strip("_.-").lower() in DRAFT_FOLDERS for part in file.parts[:-1])]
     homes = [home for home in GENERATORS[generator][1] if (folder / home).is_dir()] if generator else []
     inside = [file for file in pages if any(file.is_relative_to(home) for home in homes)]
     if not inside:

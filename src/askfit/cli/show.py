@@ -98,7 +98,8 @@ def _sources(citations: list[Citation]) -> None:
     if seen:
         out.print()
     for number, citation in enumerate(seen.values(), 1):
-        out.print(f"[dim][{number}][/] {escape(citation.url or citation.section)}")
+        # The quote stands below: the part of the address that a browser finds it by is noise here.
+        out.print(f"[dim][{number}][/] {escape(citation.url.partition(':~:')[0].rstrip('#') or citation.section)}")
         out.print(f'    [dim]"{escape(citation.quote)}"[/]')
 
 

@@ -1,4 +1,4 @@
-"""`askfit usage`: what the ledger says, from a day on."""
+"""`askfit usage`: what the ledger says, from a day on; `askfit erase`: what it no longer says of visitors."""
 
 from __future__ import annotations
 
@@ -53,8 +53,20 @@ async def usage(settings: Settings, since: str, now: datetime | None = None) -> 
     return Usage(begun.date().isoformat(), rows, cost, projection)
 
 
-def _day(text: str) -> datetime:
+async def erase(settings: Settings, before: str) -> int:
+    """Erase what is kept of visitors from before a day (ISO, UTC); the number of rows changed."""
+    day = _day(before, "before")
+    store = await asyncio.to_thread(open_store, settings)
+    try:
+        ledger = Ledger(store)
+        await ledger.open()
+        return await ledger.erase(int(day.timestamp() * 1000))
+    finally:
+        await store.aclose()
+
+
+def _day(text: str, option: str = "since") -> datetime:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise UsageError("since_invalid", f"--since {text} is not a day.", "Write it as 2026-11-01.") from None
+        raise UsageError(f"{option}_invalid", f"--{option} {text} is not a day.", "Write it as 2026-11-01.") from None

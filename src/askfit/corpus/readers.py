@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from askfit.types import Fault
 
@@ -32,6 +32,10 @@ CONTROLS = frozenset(
 
 _PLACES = frozenset(
     {"employer", "company", "organization", "organisation", "client", "school", "university", "institution"}
+)
+# Nobody says "description" before saying it.
+_SPEAKS_FOR_ITSELF = frozenset(
+    {"description", "summary", "abstract", "excerpt", "subtitle", "tagline", "headline", "bio", "intro", "name"}
 )
 _ROLES = frozenset({"role", "position", "job", "job_title", "degree"})
 _BEGINNINGS = frozenset({"start", "start_date", "startdate", "begin", "from", "date_start", "started"})
@@ -118,15 +122,20 @@ def _seen(text: str) -> str:
 
 # ---------------------------------------------------------------- markdown
 
-_FENCE = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?)(?:\n)?^\1[ \t]*$\n?", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"\A(?:(?P<yaml>---)(?:ya?ml)?|\+\+\+|---toml)[ \t]*\n(?P<table>.*?)\n?"
+    r"^(?(yaml)(?:---|\.\.\.)|(?:\+\+\+|---))[ \t]*$\n?",
+    re.DOTALL | re.MULTILINE,
+)
 _EXPLICIT_ANCHOR = re.compile(r"\s*\{#([\w:.-]+)[^}]*\}\s*$")
-_LIQUID = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+# None of these looks past the next beginning of its own kind: time stays linear in what a file holds.
+_LIQUID = re.compile(r"\{%(?:(?!\{%|%\}).)*%\}|\{\{(?:(?!\{\{|\}\}).)*\}\}", re.DOTALL)
 _MDX_LINE = re.compile(r"^(?:import\s.+|export\s+(?:const|default|let|function)\s.+)$", re.MULTILINE)
 _TAG = re.compile(r"</?[A-Za-z][^<>]*>")
-_JSX_COMMENT = re.compile(r"\{/\*.*?\*/\}", re.DOTALL)
-_DIRECTIVE = re.compile(r":{1,3}\w+\[([^\]]*)\](?:\{[^}]*\})?")  # remark's :name[text]{attributes}
-_FOOTNOTE_TEXT = re.compile(r"^\[\^[^\]\s]+\]:[ \t]*", re.MULTILINE)  # the note's own words stay
-_FOOTNOTE = re.compile(r"(?<=\S)\[\^[^\]\s]+\]")
+_JSX_COMMENT = re.compile(r"\{/\*(?:(?!\{/\*|\*/\}).)*\*/\}", re.DOTALL)
+_DIRECTIVE = re.compile(r":{1,3}\w{1,60}\[([^\[\]]*)\](?:\{[^{}]*\})?")  # remark's :name[text]{attributes}
+_FOOTNOTE_TEXT = re.compile(r"^\[\^[^\[\]\s]{1,80}\]:[ \t]*", re.MULTILINE)  # the note's own words stay
+_FOOTNOTE = re.compile(r"(?<=\S)\[\^[^\[\]\s]{1,80}\]")
 _KRAMDOWN = re.compile(r"^\{:.*\}\s*$", re.MULTILINE)
 
 
@@ -141,28 +150,33 @@ def _markdown(data: bytes, name: str) -> Page:
     if reason := _kept_out(front.controls):
         return Page(skip=reason)
     blocks = _markdown_blocks(body)
-    if front.facts:
-        blocks.insert(0, Block(0, "\n".join(front.facts)))
     title = controls.get("title", "") or next((block.text for block in blocks if block.level == 1), "")
+    return _with_front(front, title, blocks)
+
+
+def _with_front(front: Front, title: str, blocks: list[Block]) -> Page:
+    """A page whose facts stand before its text."""
+    controls = {key: _plain(value) for key, value in front.controls.items()}
+    facts = [Block(0, "\n".join(front.facts))] if front.facts else []
     return Page(
         title,
         controls.get("date", "")[:10],
         controls.get("permalink", "") or controls.get("url", ""),
         controls.get("slug", ""),
-        tuple(blocks),
+        (*facts, *blocks),
     )
 
 
 def _front_matter(text: str, name: str) -> tuple[Front, str, Fault | None]:
     match = _FENCE.match(text)
     if not match:
-        return Front(), text, None
+        return _json_front_matter(text)
     import tomllib
 
     import yaml
 
     try:
-        raw = yaml.safe_load(match.group(2)) if match.group(1) == "---" else tomllib.loads(match.group(2))
+        raw = yaml.safe_load(match["table"]) if match["yaml"] else tomllib.loads(match["table"])
     except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 2}" if mark else "front matter"
@@ -175,6 +189,23 @@ def _front_matter(text: str, name: str) -> tuple[Front, str, Fault | None]:
         )
     if not isinstance(raw, dict):
         return Front(), text, None
+    return _front(raw), text[match.end() :], None
+
+
+def _json_front_matter(text: str) -> tuple[Front, str, Fault | None]:
+    """Hugo's third kind: an object at the very beginning, with one of the controls in it."""
+    if not text.startswith("{"):
+        return Front(), text, None
+    try:
+        raw, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return Front(), text, None
+    if not isinstance(raw, dict) or not CONTROLS & {str(key).lower() for key in raw}:
+        return Front(), text, None
+    return _front(raw), text[end:].lstrip("\n"), None
+
+
+def _front(raw: dict[Any, Any]) -> Front:
     front = Front()
     station, told = _station(raw)
     if station:
@@ -184,7 +215,7 @@ def _front_matter(text: str, name: str) -> tuple[Front, str, Fault | None]:
             front.controls[str(key).lower()] = value
         elif key not in told:
             front.facts += _facts(str(key), value)
-    return front, text[match.end() :], None
+    return front
 
 
 def _station(raw: dict[Any, Any]) -> tuple[str, frozenset[str]]:
@@ -208,15 +239,29 @@ def _station(raw: dict[Any, Any]) -> tuple[str, frozenset[str]]:
 
 
 def _kept_out(controls: dict[str, Any]) -> str:
-    off = (False, "false", "no", "off", 0)
-    on = (True, "true", "yes", "on", 1)
-    if "ai" in controls and controls["ai"] in off:
+    """Why the front matter keeps the page out. What is neither yes nor no keeps it out too: an owner meant something.
+
+    `published` may also hold a date: only a plain no counts there.
+    """
+    ai, draft, published = (_flag(controls.get(name)) for name in ("ai", "draft", "published"))
+    if ai == "no":
         return "ai: false"
-    if controls.get("draft") in on:
+    if draft == "yes":
         return "draft: true"
-    if "published" in controls and controls["published"] in off:
+    if published == "no":
         return "published: false"
-    return ""
+    unclear = [name for name, flag in (("ai", ai), ("draft", draft)) if flag == "unclear"]
+    return f"{unclear[0]}: {_plain(controls[unclear[0]])[:40]}, which is neither true nor false" if unclear else ""
+
+
+def _flag(value: Any) -> Literal["", "yes", "no", "unclear"]:
+    """What an owner's yes or no says, quoted or not; "" where nothing is said."""
+    said = str(value).strip().casefold()
+    if value is None or not said:
+        return ""
+    if said in ("false", "no", "off", "n", "0"):
+        return "no"
+    return "yes" if said in ("true", "yes", "on", "y", "1") else "unclear"
 
 
 def _plain(value: Any) -> str:
@@ -244,7 +289,8 @@ def _facts(key: str, value: Any) -> list[str]:
     text = str(value).strip()
     if re.fullmatch(r"https?://\S+|/\S*|\S+\.(?:png|jpe?g|svg|webp|gif)", text):
         return []
-    return [f"{_label(key)}: {text}{'' if text[-1:] in '.!?' else '.'}"] if text else []
+    label = "" if key.lower() in _SPEAKS_FOR_ITSELF else f"{_label(key)}: "
+    return [f"{label}{text}{'' if text[-1:] in '.!?' else '.'}"] if text else []
 
 
 def _markdown_blocks(body: str) -> list[Block]:
@@ -311,14 +357,21 @@ def _html(data: bytes, name: str) -> Page:
         return decoded
     from selectolax.lexbor import LexborHTMLParser
 
-    tree = LexborHTMLParser(_seen(decoded))
-    robots = tree.css_first('meta[name="robots"]')
-    if robots is not None and "noai" in (robots.attributes.get("content") or "").lower():
+    front, body, fault = _front_matter(_seen(decoded), name)  # Jekyll's and Eleventy's pages have one
+    if fault:
+        return Page(faults=(fault,))
+    if reason := _kept_out(front.controls):
+        return Page(skip=reason)
+    tree = LexborHTMLParser(body)
+    metas = (node.attributes for node in tree.css("meta"))
+    robots = [(meta.get("content") or "") for meta in metas if (meta.get("name") or "").strip().lower() == "robots"]
+    if any("noai" in said.lower() for said in robots):
         return Page(skip="robots: noai")
     title = tree.css_first("title")
-    blocks = _html_blocks(_seen(decoded), whole=True)
+    blocks = _html_blocks(body, whole=True)
     heading = next((block.text for block in blocks if block.level == 1), "")
-    return Page(heading or (" ".join(title.text().split()) if title else ""), blocks=tuple(blocks))
+    named = _plain(front.controls.get("title")) or heading or (" ".join(title.text().split()) if title else "")
+    return _with_front(front, named, blocks)
 
 
 def _html_blocks(html: str, *, whole: bool) -> list[Block]:
@@ -397,8 +450,14 @@ def _text(data: bytes, name: str) -> Page:
     decoded = _decode(data, name)
     if isinstance(decoded, Page):
         return decoded
-    paragraphs = [paragraph.strip() for paragraph in re.split(r"\n\s*\n", _seen(decoded))]
-    return Page(blocks=tuple(Block(0, paragraph) for paragraph in paragraphs if paragraph))
+    front, body, fault = _front_matter(_seen(decoded), name)
+    if fault:
+        return Page(faults=(fault,))
+    if reason := _kept_out(front.controls):
+        return Page(skip=reason)
+    paragraphs = (paragraph.strip() for paragraph in re.split(r"\n\s*\n", body))
+    title = _plain(front.controls.get("title"))
+    return _with_front(front, title, [Block(0, paragraph) for paragraph in paragraphs if paragraph])
 
 
 def _pdf(data: bytes, name: str) -> Page:

@@ -10,6 +10,7 @@ from datetime import date
 from fnmatch import fnmatch
 
 from askfit.config import Settings
+from askfit.corpus.index import storable
 from askfit.corpus.readers import Block, Page
 from askfit.corpus.sources import Source
 from askfit.text import estimate_tokens
@@ -30,7 +31,7 @@ class _Open:
 
 def make_document(settings: Settings, source: Source, page: Page, sha: str) -> Document:
     """One page as a document."""
-    title = page.title or re.sub(r"[-_]+", " ", source.id.rsplit("/", 1)[-1]).strip().capitalize()
+    title = storable(page.title) or re.sub(r"[-_]+", " ", source.id.rsplit("/", 1)[-1]).strip().capitalize()
     url = _address(settings, source, page)
     sections = tuple(_sections(source.id, title, url, page.blocks))
     return Document(source.id, title, url, source.name, sha, page.date or _dated(source.id), sections)
@@ -42,9 +43,9 @@ def _sections(document: str, title: str, url: str, blocks: tuple[Block, ...]) ->
         anchor = _free(part.anchor, used) if part.anchor else ""
         id = f"{document}#{anchor}" if anchor else (document if not used.get("") else f"{document}#{used['']}")
         used[""] = used.get("", 0) + (not anchor)
-        text = "\n".join(part.lines)
+        heading, text = storable(part.heading), storable("\n".join(part.lines))
         address = f"{url}#{part.anchor}" if part.anchor and url else url
-        yield Section(id, document, title, part.heading, text, address, estimate_tokens(f"{part.heading}\n{text}"))
+        yield Section(id, document, title, heading, text, address, estimate_tokens(f"{heading}\n{text}"))
 
 
 def _grouped(title: str, blocks: tuple[Block, ...]) -> Iterator[_Open]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import re
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +13,16 @@ from pathlib import Path
 from askfit.config import Settings
 from askfit.types import Fault
 
-READER_VERSION = "4"  # changes when readers read differently: what is in the index is then read again
+READER_VERSION = "5"  # changes when readers read differently: what is in the index is then read again
 MOST_BYTES = 20_000_000
+UNSETTLED_S = 2.0  # a file may change twice within one tick of its file system's clock
 ENDINGS = frozenset({".md", ".markdown", ".mdx", ".html", ".htm", ".txt", ".pdf", ".docx", ".json"})
 # Instructions for coding agents, not content: they must never reach a prompt as if the owner had said them.
 AGENT_FILES = frozenset(
-    {"claude.md", "agents.md", "agent.md", "gemini.md", "copilot-instructions.md", "codex.md", "skill.md",
-     "conventions.md", "warp.md", "claude.local.md", "agents.override.md"}
+    {"claude", "agents", "agent", "gemini", "copilot-instructions", "codex", "skill", "conventions", "warp",
+     "claude.local", "agents.override"}
 )  # fmt: skip
+DRAFT_FOLDERS = frozenset({"draft", "drafts"})  # Jekyll's `_drafts` carry no mark of their own
 BUILD_FOLDERS = frozenset({"node_modules", "_site", "dist", "vendor", "__pycache__"})
 PROJECT_FILES = frozenset(
     {"readme.md", "license.md", "license.txt", "contributing.md", "changelog.md", "code_of_conduct.md", "security.md"}
@@ -61,9 +64,23 @@ class Source:
 
     def sha(self, data: bytes, settings: Settings) -> str:
         """Of the bytes and of all else that the document depends on."""
+        return hashlib.sha256(self._context(settings) + data).hexdigest()
+
+    def stamp(self, settings: Settings) -> str:
+        """Of the file's size and times: alike means unchanged. "" where a recent change may not show."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return ""
+        if time.time() - max(found.st_mtime, found.st_ctime) < UNSETTLED_S:
+            return ""
+        told = f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_ino}"
+        return hashlib.sha256(self._context(settings) + told.encode()).hexdigest()[:32]
+
+    def _context(self, settings: Settings) -> bytes:
+        """All else that the document depends on."""
         urls = sorted(settings.file.corpus.urls.items())
-        context = "\x00".join((READER_VERSION, self.name, self.id, settings.site.url, repr(urls), ""))
-        return hashlib.sha256(context.encode() + data).hexdigest()
+        return "\x00".join((READER_VERSION, self.name, self.id, settings.site.url, repr(urls), "")).encode()
 
 
 def find_sources(settings: Settings) -> tuple[list[Source], list[Skipped], list[Fault]]:
@@ -131,11 +148,13 @@ def _relative(path: Path, root: Path) -> str:
 def _reason(name: str, path: Path, pattern: str, settings: Settings) -> str:
     """Why a file stays out, "" where it does not."""
     parts = [part.lower() for part in Path(name).parts if part not in ("..", "/")]
-    if parts[-1] in AGENT_FILES or parts[-1].startswith(".cursor"):
+    if path.stem.lower() in AGENT_FILES or parts[-1].startswith(".cursor"):
         return "instructions for agents"
     below = Path(name).parts[len(Path(_static_part(pattern)).parts) :]
     if any(part.startswith(".") and part != ".." for part in below) or path.name.startswith("."):
         return "hidden"
+    if any(part.lower().strip("_.-") in DRAFT_FOLDERS for part in below[:-1]) or _in_drafts(pattern):
+        return "a draft"
     if any(part.lower() in BUILD_FOLDERS for part in below[:-1]):
         return "built or installed files"
     if parts[-1] in PROJECT_FILES and path.parent == settings.root and _is_glob(pattern):
@@ -143,6 +162,11 @@ def _reason(name: str, path: Path, pattern: str, settings: Settings) -> str:
     if any(_matches(name, glob) for glob in settings.file.corpus.exclude):
         return "excluded by the settings"
     return ""
+
+
+def _in_drafts(pattern: str) -> bool:
+    """A source may name a folder of drafts: that is a slip, unless it names the very file."""
+    return _is_glob(pattern) and any(part.strip("_.-").lower() in DRAFT_FOLDERS for part in pattern.split("/")[:-1])
 
 
 def _matches(name: str, glob: str) -> bool:

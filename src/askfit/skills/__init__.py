@@ -15,7 +15,8 @@ from pathlib import Path
 
 from askfit.config import Settings
 from askfit.errors import SettingsError
-from askfit.skills.columns import Header, find_header
+from askfit.skills.columns import Header, find_headers
+from askfit.skills.privacy import flag_of
 from askfit.skills.rows import read_rows
 from askfit.skills.tables import Tables, Unreadable, read_tables
 from askfit.types import Fault, Skill
@@ -38,7 +39,7 @@ class Matrix:
         return {skill.row: skill for skill in self.skills}
 
     def row(self, number: int) -> Skill | None:
-        """The public skill that stands in a row of the file."""
+        """The public skill of a Skill.row: a row of the file, or of a later sheet (see rows.read_rows)."""
         return self._by_row.get(number)
 
 
@@ -57,17 +58,37 @@ def read_matrix(path: Path, scale: Mapping[str, float] | None = None, *, name: s
     name = name or path.name
     try:
         tables = read_tables(path)
-        header = find_header(tables.tables)
-        if header is None or "level" not in header.columns:
-            raise _column_missing(tables, header)
+        headers = find_headers(tables.tables)
+        if not headers or "level" not in headers[0].columns:
+            raise _column_missing(tables, headers)
+        withheld = [header for header in headers if flag_of(header.table.name) == "private"]
+        headers = [header for header in headers if flag_of(header.table.name) != "private"]
+        if not headers:
+            raise Unreadable(
+                "matrix_empty",
+                f"Its only sheet of skills is called '{withheld[0].table.name}': a private sheet is not read.",
+                "Rename the sheet if its rows should be served.",
+            )
     except Unreadable as fault:
         return Matrix(name, faults=(Fault(fault.code, name, fault.message, fault.next_step),), sha=_sha(()))
-    rows = read_rows(name, header, scale or {}, tables.guessed_encoding)
-    return Matrix(name, rows.skills, rows.faults, rows.private_count, _sha(rows.skills))
+    rows = read_rows(name, headers, scale or {}, tables.guessed_encoding)
+    faults = tuple(_sheet_withheld(name, header.table.name) for header in withheld)
+    return Matrix(name, rows.skills, faults + rows.faults, rows.private_count, _sha(rows.skills))
 
 
-def _column_missing(tables: Tables, header: Header | None) -> Unreadable:
-    if header is None:
+def _sheet_withheld(name: str, sheet: str) -> Fault:
+    return Fault(
+        "sheet_private",
+        name,
+        "The sheet is called private: none of its rows is read.",
+        "Rename it if they should be served.",
+        f"sheet {sheet}",
+        "warning",
+    )
+
+
+def _column_missing(tables: Tables, headers: list[Header]) -> Unreadable:
+    if not headers:
         seen = next((row for table in tables.tables for row in table.rows if any(row)), ())
         titles = ", ".join(f"'{str(cell)[:40]}'" for cell in seen[:8] if cell not in ("", None))
         return Unreadable(
@@ -77,7 +98,7 @@ def _column_missing(tables: Tables, header: Header | None) -> Unreadable:
         )
     return Unreadable(
         "level_column_missing",
-        f"There is a column '{header.title('skill')}' and none for the level.",
+        f"There is a column '{headers[0].title('skill')}' and none for the level.",
         "Add a column Level with 0–5, or with the names of a scale declared in [skills] scale.",
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from askfit import text
+from askfit.skills.privacy import Flag, flag_of
 from askfit.skills.tables import Cell, Table
 
 HEADER_WITHIN_ROWS = 25  # title rows above the header: a logo, a date, a legend
@@ -31,8 +31,16 @@ SPELLINGS: dict[str, str] = {
 }
 RESUME_SPELLINGS = {"name": "skill", "keywords": "aliases", "lastused": "last_used"}
 ROLE_OF = {spelling: role for role, spellings in SPELLINGS.items() for spelling in spellings.split("; ")}
-# A column over which one of these stands is private. A near miss counts too: a typing error must not publish a row.
-PRIVATE_WORDS = ("private", "hidden", "confidential", "secret", "privat", "vertraulich", "privé", "confidentiel")
+# A level's range in its header: "(1-10)", "0 to 10", "/10", "out of 10", "(max 10)", "(1 = new, 10 = master)", "in %".
+_RANGE = re.compile(
+    r"(?:\b(?:from|von|de)\s+)?(?<![\w.,/])[01]\s*(?:-|–|—|to\b|bis\b|à\b|\.{2,}|…)\s*(\d{1,3})\b", re.IGNORECASE
+)
+_OUT_OF = re.compile(
+    r"(?:(?<![\d\s])\s*/|\b(?:out of|of|von|sur|max\.?|maximum))\s*(\d{1,3})\b(?!\s*[/.]\d)", re.IGNORECASE
+)
+_PERCENT = re.compile(r"(?:\b(?:in|as|en)\s+)?(?:%|\b(?:per ?cent|prozent|pour ?cent)\b)", re.IGNORECASE)
+_BRACKETS = re.compile(r"[(\[](.*?)[)\]]")
+USUAL_TOP = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,34 +50,42 @@ class Header:
     table: Table
     index: int
     columns: dict[str, int]
-    private: tuple[int, ...]
+    flags: dict[int, Flag]  # the columns that say whether a row is private
+    top: float = USUAL_TOP  # the highest level, as the level's header states it
+    kept_back: tuple[int, ...] = ()  # columns that would be read, were they not hidden or called private themselves
 
     def title(self, role: str) -> str:
         """The column's header as the owner wrote it."""
         return self.title_at(self.columns[role])
 
     def title_at(self, column: int) -> str:
-        return " ".join(str(self.table.rows[self.index][column]).split())
+        """As the owner wrote it; the column's number where it has none."""
+        row = self.table.rows[self.index]
+        return " ".join(str(row[column]).split() if column < len(row) and row[column] else ()) or str(column + 1)
 
     @property
     def unread(self) -> list[int]:
         """Columns with a header that nothing here reads."""
-        read = {*self.columns.values(), *self.private}
+        read = {*self.columns.values(), *self.flags, *self.kept_back}
         return [at for at, cell in enumerate(self.table.rows[self.index]) if _fold(cell) and at not in read]
 
 
-def find_header(tables: Iterable[Table]) -> Header | None:
-    """The header with a skill column: the first with a level column too, else the fullest one."""
+def find_headers(tables: Iterable[Table]) -> list[Header]:
+    """Of a workbook every sheet that has a skill and a level column, in order; of other files the fullest reading.
+
+    Where none has both, the one with a skill column: its level is what is missing.
+    """
     headers = [header for table in tables if (header := _header_of(table))]
     whole = [header for header in headers if "level" in header.columns]
     if whole and whole[0].table.name:
-        return whole[0]
-    return max(whole or headers, key=lambda header: len(header.columns), default=None)
+        return whole
+    fullest = max(whole or headers, key=lambda header: len(header.columns), default=None)
+    return [fullest] if fullest else []
 
 
 def _header_of(table: Table) -> Header | None:
     rows = table.rows[: 1 if table.is_resume else HEADER_WITHIN_ROWS]
-    found = [Header(table, at, *_roles(row, table.is_resume)) for at, row in enumerate(rows)]
+    found = [_read_header(table, at) for at in range(len(rows))]
     return max(
         (header for header in found if "skill" in header.columns),
         key=lambda header: (len(header.columns), -header.index),
@@ -77,27 +93,52 @@ def _header_of(table: Table) -> Header | None:
     )
 
 
-def _roles(row: tuple[Cell, ...], is_resume: bool) -> tuple[dict[str, int], tuple[int, ...]]:
+def _read_header(table: Table, index: int) -> Header:
     columns: dict[str, int] = {}
-    private = []
-    for at, cell in enumerate(row):
-        title = _fold(cell)
-        role = (RESUME_SPELLINGS.get(title) if is_resume else None) or ROLE_OF.get(title)
-        if role:
-            columns.setdefault(role, at)
-        elif _is_private(title):
-            private.append(at)
-    return columns, tuple(private)
+    flags: dict[int, Flag] = {}
+    top, kept_back = USUAL_TOP, []
+    for at, cell in enumerate(table.rows[index]):
+        title = _cell_text(cell)
+        role = _role(title, table.is_resume)
+        flag = flag_of(title)
+        if role and role not in columns:
+            if at in table.looks.hidden_columns or flag == "private":  # "Notes (private)" holds no yes and no
+                kept_back.append(at)
+            else:
+                columns[role] = at
+                top = _top(title) if role == "level" else top
+        elif flag and not role:
+            flags[at] = flag
+    return Header(table, index, columns, flags, top, tuple(kept_back))
+
+
+def _role(title: str, is_resume: bool) -> str | None:
+    folded = _fold(title)
+    role = (RESUME_SPELLINGS.get(folded) if is_resume else None) or ROLE_OF.get(folded)
+    if role or not folded:
+        return role
+    without_range = _fold(_PERCENT.sub(" ", _OUT_OF.sub(" ", _RANGE.sub(" ", title))))
+    return "level" if ROLE_OF.get(without_range) == "level" else None
+
+
+def _top(title: str) -> float:
+    if match := _RANGE.search(title) or _OUT_OF.search(title):
+        return float(match[1]) or USUAL_TOP
+    if _PERCENT.search(title):
+        return 100.0
+    for bracket in _BRACKETS.findall(title):
+        numbers = [int(number) for number in re.findall(r"(?<![\w/.])\d{1,3}(?![\w/])", bracket)]
+        if len(numbers) > 1 and not {0, 1}.isdisjoint((numbers[0], numbers[-1])):
+            return float(max(numbers)) or USUAL_TOP
+        if len(numbers) == 1 and numbers[0] > USUAL_TOP:
+            return float(numbers[0])
+    return USUAL_TOP
+
+
+def _cell_text(cell: Cell) -> str:
+    return text.clean(cell)[:200] if isinstance(cell, str) else ""
 
 
 def _fold(cell: Cell) -> str:
     """Lower-case words: "Self-rating (0–5)" and "self_rating" are both "self rating"."""
-    if not isinstance(cell, str):
-        return ""
-    bare = re.sub(r"[(\[].*?[)\]]", " ", text.clean(cell)[:200])
-    return " ".join(text.words(bare))
-
-
-def _is_private(title: str) -> bool:
-    words = title.split()
-    return len(words) <= 4 and any(difflib.get_close_matches(word, PRIVATE_WORDS, 1, 0.82) for word in words)
+    return " ".join(text.words(_BRACKETS.sub(" ", _cell_text(cell))))

@@ -11,9 +11,11 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from askfit.skills.looks import Looks, Range, read_looks
 
 Cell = str | float | bool | datetime.date | None
 
@@ -39,6 +41,7 @@ class Table:
     name: str  # of the sheet; "" where a file has only one
     rows: tuple[tuple[Cell, ...], ...]
     is_resume: bool = False  # JSON Resume: `name` is the skill, `keywords` its aliases
+    looks: Looks = field(default_factory=Looks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def read_tables(path: Path) -> Tables:
     if not data.strip():
         raise Unreadable("matrix_empty", "The file is empty.", "Write a header row and one row a skill.")
     tables = reader(data)
-    if any(len(table.rows) > MOST_ROWS for table in tables.tables):
+    sheets = [table for table in tables.tables if table.name]  # without a name: one file read in several ways
+    if sum(len(sheet.rows) for sheet in sheets) > MOST_ROWS or any(len(t.rows) > MOST_ROWS for t in tables.tables):
         raise _too_large(f"it has more than {MOST_ROWS:,} rows")
     return tables
 
@@ -135,7 +139,8 @@ def _read_sheets(data: bytes) -> Tables:
     _check_unpacked(data)
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(data))
-        return Tables(tuple(_sheet(book, name) for name in _visible(book)))
+        looks = read_looks(data, MOST_ROWS, MOST_COLUMNS)
+        return Tables(tuple(_sheet(book, name, looks.get(name, Looks())) for name in _visible(book)))
     except (python_calamine.CalamineError, OSError, ValueError) as error:
         raise Unreadable(
             "matrix_unreadable",
@@ -144,9 +149,30 @@ def _read_sheets(data: bytes) -> Tables:
         ) from None
 
 
-def _sheet(book: Any, name: str) -> Table:
-    rows = book.get_sheet_by_name(name).to_python(skip_empty_area=False, nrows=MOST_ROWS + 1)
-    return Table(name, tuple(tuple(_plain(cell) for cell in row[:MOST_COLUMNS]) for row in rows))
+def _sheet(book: Any, name: str, looks: Looks) -> Table:
+    """The cells as the owner sees them: a merged cell's value in every cell that it covers, 0.8 as 80%."""
+    sheet = book.get_sheet_by_name(name)
+    rows = [
+        [_plain(cell) for cell in row[:MOST_COLUMNS]]
+        for row in sheet.to_python(skip_empty_area=False, nrows=MOST_ROWS + 1)
+    ]
+    for row, column in looks.percents:
+        if row < len(rows) and column < len(rows[row]) and isinstance(value := rows[row][column], int | float):
+            rows[row][column] = f"{value * 100:.6g}%"
+    for merged in sheet.merged_cell_ranges or looks.merged:
+        _spread(rows, merged)
+    return Table(name, tuple(map(tuple, rows)), looks=looks)
+
+
+def _spread(rows: list[list[Cell]], merged: Range) -> None:
+    """Into every cell of the range; a row that is otherwise blank stays blank."""
+    (top, left), (bottom, right) = merged
+    if top >= len(rows) or left >= len(rows[top]):
+        return
+    value = rows[top][left]
+    for row in rows[top : bottom + 1]:
+        if any(cell not in ("", None) for cell in row):
+            row[left : right + 1] = [value] * len(row[left : right + 1])
 
 
 def _visible(book: Any) -> list[str]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from askfit.ask.abstain import DROPPED
+from askfit.ask.reasons import is_off_limits
 from askfit.config import Settings
 from askfit.errors import AskfitError
 from askfit.site import Site
-from askfit.types import Answer, Assessment, CitationOut
+from askfit.types import Answer, Assessment, CitationOut, Kind
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,7 +43,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["safe_url"] = safe_url
-    environment.filters["found_url"] = found_url
     environment.filters["place"] = place
     environment.filters["headline"] = headline
     return environment
@@ -56,18 +58,9 @@ def safe_url(url: str) -> str:
     return url if urlsplit(url).scheme in ("http", "https", "mailto") else ""
 
 
-def found_url(citation: Any) -> str:
-    """The citation's address, leading to the quoted words where the browser can show them."""
-    url = safe_url(citation.url)
-    if not url or len(citation.quote) > 200:
-        return url
-    fragment = quote(" ".join(citation.quote.split()), safe="").replace("-", "%2D")
-    return f"{url}{'' if '#' in url else '#'}:~:text={fragment}"
-
-
 def place(citation: Any) -> str:
     """Where a citation stands, for people: host, path and section."""
-    parts = urlsplit(citation.url)
+    parts = urlsplit(citation.url.partition(":~:")[0])
     page = unquote(f"{parts.netloc}{parts.path}").rstrip("/") or str(citation.document)
     return f"{page} › {unquote(parts.fragment).replace('-', ' ')}" if parts.fragment else page
 
@@ -115,6 +108,7 @@ def ask_page(
     turns = [turn.model_dump() for turn in body.history] if body else []
     if result:
         turns.append({"question": body.question, "answer": result.answer})
+    kept = turns[:-1] if result and result.abstain_reason in DROPPED else turns
     cited = sources(result)
     return _render(
         "ask.html",
@@ -127,16 +121,28 @@ def ask_page(
         sources=cited,
         numbers={citation.section: number for number, citation in enumerate(cited, 1)},
         error=error,
-        history=json.dumps(turns[-MOST_HISTORY:], ensure_ascii=False),
+        history=json.dumps(kept[-MOST_HISTORY:], ensure_ascii=False),
+        other=_path_of(settings, "assessment"),
+        handed=_told(result, "looks_like_posting"),
         conversation=(result.conversation if result else None) or "",
-        suggestions=suggestions(site),
+        suggestions=suggestions(site, settings.features[name].off_limits),
     )
 
 
-def suggestions(site: Site) -> list[str]:
+def _path_of(settings: Settings, kind: Kind) -> str:
+    """The first feature of a kind; "" where the site has none."""
+    return next((feature.path for feature in settings.features.values() if feature.kind == kind), "")
+
+
+def _told(result: Answer | Assessment | None, code: str) -> bool:
+    return result is not None and any(notice.code == code for notice in result.notices)
+
+
+def suggestions(site: Site, off_limits: Sequence[str] = ()) -> list[str]:
     """Questions that the corpus answers: its own headings that end in a question mark, shortest first."""
-    headings = {section.heading.rsplit(" › ", 1)[-1] for section in site.corpus.sections}
-    asked = [heading for heading in headings if heading.endswith("?") and len(heading) <= 70]
+    asked = [
+        heading for heading in site.corpus.questions if len(heading) <= 70 and not is_off_limits(heading, off_limits)
+    ]
     return sorted(asked, key=lambda heading: (len(heading), heading))[:MOST_SUGGESTIONS]
 
 
@@ -158,6 +164,8 @@ def fit_page(
         name=name,
         feature=settings.features[name],
         posting=posting,
+        other=_path_of(settings, "chat"),
+        handed=_told(result, "looks_like_question"),
         result=result,
         weights=weights(result) if result else [],
         error=error,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from askfit.providers.scripted import lying as lies
 from askfit.providers.scripted.faithful import judgement, quoted_answer
 from askfit.text import estimate_tokens
 from askfit.types import FinishReason, Message, Usage
@@ -82,6 +83,7 @@ class Reply:
     fault: str = ""  # a name in FAULTS
     fault_after: int | None = None  # pieces before it; None: half of them, or none, as the fault has it
     usage: Usage | None = None  # instead of what is counted
+    uncut: bool = False  # says more than it is allowed
 
     @property
     def text(self) -> str:
@@ -99,6 +101,8 @@ class Reply:
 
     def within(self, most_tokens: int) -> Reply:
         """Cut where the allowance ends, as a model is."""
+        if self.uncut:
+            return self
         kept: list[str] = []
         for piece in self.pieces:
             if estimated("".join(kept) + piece) > most_tokens:
@@ -143,6 +147,19 @@ def faithful(asked: Asked, number: int | None) -> Reply:
     return Reply(in_pieces(json.dumps(made or least(asked.schema), ensure_ascii=False)))
 
 
+def lying(asked: Asked, number: int | None) -> Reply:
+    """`lying-7`: true sentences with one thing made false, by that seed; what is planted, `lying.answer` tells."""
+    if asked.schema is not None:
+        return faithful(asked, None)
+    return Reply(in_pieces(lies.answer(asked.system, asked.question, number or 0).text))
+
+
+def echoing(asked: Asked, number: int | None) -> Reply:
+    """Obeys whatever it is told: says all that it was given, word for word, however long, its instructions included."""
+    parts = (asked.question, asked.system, *(turn.text for turn in asked.messages[:-1]))
+    return Reply(in_pieces("\n\n".join(part for part in parts if part)), uncut=True)
+
+
 def nothing(asked: Asked, number: int | None) -> Reply:
     """A whole answer without a word."""
     return Reply()
@@ -161,9 +178,11 @@ def slow(asked: Asked, number: int | None) -> Reply:
 Behaviour = Callable[[Asked, int | None], Reply]
 BEHAVIOURS: Mapping[str, Behaviour] = {
     "echo": echo,
+    "echoing": echoing,
     "empty": nothing,
     "faithful": faithful,
     "json": empty_json,
+    "lying": lying,
     "refusal": refusal,
     "slow": slow,
     "words": plain_words,

@@ -1,9 +1,10 @@
-// The widget: <ask-ai>, <fit-check>, <askfit-launcher>. One module, no dependencies, no innerHTML.
-// On askfit's own pages (attribute `page`) the elements enhance a server-rendered form. Elsewhere they build themselves
-// inside a shadow root, in a box that takes nothing over from the page: neither can break the other.
+// The widget: <ask-ai>, <fit-check>, <askfit-launcher>. No dependencies, no innerHTML.
+// With the attribute `page` they enhance a server-rendered form; elsewhere they live in a shadow root, so that page and
+// widget cannot break one another.
 
 const BASE = new URL(".", import.meta.url);
 const WORDS = { strong: "Strong fit", moderate: "Moderate fit", stretch: "A stretch", misfit: "Misfit", insufficient_information: "Too little to judge" };
+const OFFERS = { looks_like_posting: ["fit-check", "Check the fit"], looks_like_question: ["ask-ai", "Ask it"] };
 const REASONS = { too_shallow: "Too shallow", too_much: "Too much", wrong: "Wrong", other: "Other" };
 
 // ---- DOM, built only from text
@@ -24,21 +25,14 @@ function safeUrl(text) {
   } catch { return ""; }
 }
 
-function foundUrl(citation) {
-  const url = safeUrl(citation.url);
-  if (!url || citation.quote.length > 200) return url;
-  const words = encodeURIComponent(citation.quote.replace(/\s+/g, " ").trim()).replace(/-/g, "%2D");
-  return `${url}${url.includes("#") ? "" : "#"}:~:text=${words}`;
-}
-
 function place(citation) {
   try {
-    const { host, pathname, hash } = new URL(citation.url);
+    const { host, pathname, hash } = new URL(citation.url.replace(/#?:~:.*/, ""));
     return decodeURI(host + pathname).replace(/\/$/, "") + decodeURIComponent(hash).replace("#", " › ").replaceAll("-", " ");
   } catch { return citation.document; }
 }
 
-// Bold, code, links and list items; everything else is text. A citation's number travels as U+E000 number U+E001.
+// Bold, code, links; all else is text. A citation's number travels as U+E000 number U+E001.
 const INLINE = /\*\*([^*\n]+)\*\*|`([^`\n]+)`|\[([^\]\n]+)\]\(([^)\s]+)\)|((?:https?:\/\/|mailto:)[^\s<>"')\]]*[^\s<>"')\].,;:!?])|\uE000(\d+)\uE001/g;
 
 function inline(text, sources) {
@@ -50,7 +44,7 @@ function inline(text, sources) {
     const href = safeUrl(target || bare);
     if (bold) out.push(el("strong", {}, inline(bold, sources)));
     else if (code) out.push(el("code", {}, code));
-    else if (number) out.push(el("a", { class: "cite", href: foundUrl(sources[number - 1]) || null, title: sources[number - 1].quote, "aria-label": `Source ${number}`, rel: "noopener" }, number));
+    else if (number) out.push(el("a", { class: "cite", href: safeUrl(sources[number - 1].url) || null, title: sources[number - 1].quote, "aria-label": `Source ${number}`, rel: "noopener" }, number));
     else out.push(href ? el("a", { href, rel: "noopener nofollow" }, label || bare.replace(/^mailto:/, "")) : whole);
     at = match.index + whole.length;
   }
@@ -94,7 +88,7 @@ async function* events(url, body, signal) {
       throw new TypeError("the stream ended early");
     } catch (error) {
       if (error instanceof Problem || signal.aborted || retried || !last) throw error;
-      retried = true;  // once: the server keeps the events for a minute
+      retried = true;  // the server keeps events for a minute
     }
   }
 }
@@ -123,7 +117,7 @@ async function* parse(stream) {
 
 // ---- what the elements share
 
-// A box in a shadow root, shown once its sheet is there. No inline style: a CSP may forbid it.
+// A box in a shadow root, shown with its sheet. No inline style: a CSP may forbid it.
 function boxed(host, name, ...content) {
   const box = el("div", { class: `askfit ${name}`, hidden: "" }, ...content);
   const theme = host.getAttribute("theme");
@@ -170,10 +164,10 @@ class Feature extends HTMLElement {
 
   tools(...before) { return el("div", { class: "tools" }, ...before, button("Stop", () => this.stop())); }
 
-  // Whether the focus is in what is about to go: then, and only then, it has to be led elsewhere.
+  // Is the focus in what is about to go? Only then it is led elsewhere.
   holds(node) { return node.contains((this.shadowRoot || document).activeElement); }
 
-  // One run, from the request to its end: each event to `take`; what is said where it failed or was stopped, else null.
+  // Each event to `take`; gives what is said where it failed or was stopped, else null.
   async run(body, take, again) {
     this.stop();
     const abort = this.abort = new AbortController();
@@ -194,10 +188,20 @@ class Feature extends HTMLElement {
 
   failure(error, begun, again) {
     const { next_step, status } = error.told || {};
-    // A request that was refused as it stands is not worth another try.
+    // Refused as it stands: no use in trying again.
     const retry = status < 500 && status !== 429 ? null : button("Try again", again);
     if (error instanceof Problem) return el("div", { class: "error" }, el("p", {}, el("strong", {}, error.message), " ", next_step), retry);
     return el("p", { class: "notice" }, el("span", {}, `${begun ? "The answer broke off" : "No answer came"}: the connection failed.`), " ", retry);
+  }
+
+  // The other feature opens in place, with the same text.
+  hand(notices, text) {
+    const [name, label] = notices.map(({ code }) => OFFERS[code]).find(Boolean) || [];
+    return name ? button(label, ({ target }) => {
+      const other = el(name, { bare: "", endpoint: this.getAttribute("other") });
+      target.replaceWith(other);
+      other.send(other.box.value = text);
+    }, "") : "";
   }
 
   thumbs(answer) {
@@ -228,7 +232,7 @@ class AskAi extends Feature {
     const { history, conversation } = this.box.form.elements;
     try { this.history = JSON.parse(history?.value || "[]"); } catch { /* a form without one */ }
     this.conversation = conversation?.value;
-    this.box.maxLength = 4000;
+    this.box.maxLength = 60000;  // a posting is not cut
     this.box.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); this.box.form.requestSubmit(); }
     });
@@ -259,7 +263,8 @@ class AskAi extends Feature {
     tools.replaceWith(failure || this.thumbs(state.answer));
     if (failure) this.box.value ||= this.abort ? "" : question;
     else {
-      this.history.push({ question, answer: state.text });
+      if (!/^(hostile|off|looks)/.test(state.abstain_reason)) this.history.push({ question, answer: state.text });
+      turn.append(this.hand(state.notices, question));
       this.status.textContent = state.text;
       if (state.follow_ups.length) turn.append(el("div", { class: "suggestions" }, state.follow_ups.map((next) => button(next, () => this.send(next), "chip"))));
     }
@@ -267,13 +272,13 @@ class AskAi extends Feature {
   }
 
   take(name, data, state, turn) {
-    if (name === "start") {  // a resumed stream that begins anew begins from nothing
+    if (name === "start") {  // or it begins anew
       Object.assign(state, { answer: data.answer, text: "", marks: [], notices: [] });
       this.conversation = data.conversation;
     } else if (name === "delta") state.text += data.text.replace(/[\uE000\uE001]/g, "\uFFFD");
     else if (name === "retract") { state.text = state.text.slice(0, data.from); state.marks = state.marks.filter(({ at }) => at <= data.from); }
     else if (name === "citation") state.marks.push({ at: state.text.trimEnd().length, data });
-    else if (name === "notice") state.notices.push(data.message);
+    else if (name === "notice") state.notices.push(data);
     else if (name === "done") {
       if (data.abstained) turn.classList.add("abstained");
       Object.assign(state, data);
@@ -286,17 +291,17 @@ class AskAi extends Feature {
     for (const { at, data } of state.marks) {
       let number = sources.findIndex((source) => source.section === data.section) + 1;
       if (!number) number = sources.push(data);
-      if (state.abstained) continue;  // nothing bears "the site does not say": this is the nearest page
+      if (state.abstained) continue;  // this is the nearest page
       marked += `${state.text.slice(from, at)}\uE000${number}\uE001`;
       from = at;
     }
     const listed = sources.map((source) => {
-      const href = foundUrl(source);
+      const href = safeUrl(source.url);
       const said = state.abstained || state.text.includes(source.quote);
       return el("li", {}, href ? el("a", { href, rel: "noopener" }, place(source)) : place(source), said ? "" : el("q", {}, source.quote));
     });
     return [...rich(marked + state.text.slice(from), sources), listed.length ? el("ol", { class: "sources" }, listed) : "",
-      ...state.notices.map((message) => el("p", { class: "notice" }, message))];
+      ...state.notices.map(({ message }) => el("p", { class: "notice" }, message))];
   }
 }
 
@@ -323,7 +328,7 @@ class FitCheck extends Feature {
       else if (name === "summary") { verdict.hidden = !data.headline; verdict.replaceChildren(el("h2", {}, data.headline)); }
       else if (name === "done") {
         const held = this.holds(tools);
-        this.out.replaceChildren(assessment(data), this.thumbs(answer));
+        this.out.replaceChildren(assessment(data), this.hand(data.notices, posting), this.thumbs(answer));
         this.status.textContent = `${WORDS[data.verdict]}. ${data.headline}`;
         this.out.scrollIntoView();
         if (held) this.out.querySelector("h2").focus();
@@ -348,7 +353,6 @@ function requirement(data) {
       plain(data.quote) === plain(data.text) ? "" : el("blockquote", {}, data.quote)));
 }
 
-// How the posting's weight falls on the bands, as a bar and in words.
 function weights(requirements) {
   const bar = el("div", { class: "bar", "aria-hidden": "true" });
   const tally = el("p", { class: "tally" }, "Of the posting’s weight: ");
@@ -378,7 +382,7 @@ function assessment(data) {
       el("p", {}, `Each requirement is a line of the posting, weighed by where and how it stands there. Evidence is a row of a self-rated skills matrix (levels 0–5). Code checked every row and quote. Judged by ${data.model}. What no row covers is not guessed.`)));
 }
 
-// The label above it says the verdict already.
+// The label above says the verdict.
 function headline({ headline, verdict }) {
   const said = `${WORDS[verdict]}: `;
   return headline.startsWith(said) ? headline.charAt(said.length).toUpperCase() + headline.slice(said.length + 1) : headline;
