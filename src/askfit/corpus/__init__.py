@@ -120,6 +120,7 @@ def load_corpus(settings: Settings, progress: Callable[[int, int], None] | None 
         if progress:
             progress(done, len(sources))
     reading.finish()
+    index.settle()
     return shelved(index, reading.kept, tuple(reading.faults), tuple(reading.skipped))
 
 

@@ -25,6 +25,7 @@ from askfit.text import stem, words
 from askfit.types import Document, Section
 
 FORMAT = 2  # changes when the tables do: an older file is thrown away
+MOST_COPIED_BYTES = 32_000_000
 BUSY_TIMEOUT_S = 5.0
 CACHE_KB = 16_384  # of the file's pages, in memory
 MOST_QUERY_WORDS = 48
@@ -113,6 +114,9 @@ class Index(Protocol):
 
     def retain(self, ids: set[str]) -> None:
         """Hold exactly these documents; what leaves is overwritten, not only out of reach."""
+
+    def settle(self) -> None:
+        """Stay as it is now, whatever other processes make of the file: who serves a corpus serves one corpus."""
 
     def entries(self) -> list[Entry]:
         """Every document, in the order of their ids."""
@@ -219,9 +223,27 @@ class SqliteIndex:
         if self._removed:
             self._forget()
 
+    def settle(self) -> None:
+        """Stay as it is now: a small index is copied into memory, a large one is read at this point of its log.
+
+        `askfit check` or another server may read the same folder with other settings; the file is then theirs.
+        """
+        with self._lock:
+            pages, size = (self._connection.execute(f"PRAGMA {of}").fetchone()[0] for of in ("page_count", "page_size"))
+            if pages * size > MOST_COPIED_BYTES:
+                self._connection.execute("BEGIN")
+                self._connection.execute("SELECT count(*) FROM documents").fetchone()
+                return
+            copy = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            self._connection.backup(copy)
+            self._connection.close()
+            self._connection = copy
+
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         with self._lock:
+            if self._connection.in_transaction:  # it had settled
+                self._connection.execute("ROLLBACK")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -236,8 +258,11 @@ class SqliteIndex:
         """Take what was removed out of the search's own pages and out of the log, not only out of reach."""
         with self._lock:
             self._connection.execute("INSERT INTO found (found) VALUES ('optimize')")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._removed = False
+            # Where a server reads the log at an earlier point, the next reading takes it out: it is not waited for.
+            self._connection.execute("PRAGMA busy_timeout=0")
+            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+            self._removed = bool(busy)
 
     def _remove(self, id: str) -> None:
         """FTS5 keeps no copy of what it indexed: it is told the old words to take them out."""

@@ -203,6 +203,9 @@ class PostgresIndex:
                 connection.exec_driver_sql(SEARCHABLE)
                 connection.exec_driver_sql("ANALYZE corpus_sections")
 
+    def settle(self) -> None:
+        """Nothing: several servers share one corpus here, and the last to read it decides for all."""
+
     def entries(self) -> list[Entry]:
         """Every document, in the order of their ids."""
         rows = self._rows("SELECT id, sections, tokens, digest FROM corpus_documents ORDER BY id")
