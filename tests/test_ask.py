@@ -376,6 +376,13 @@ async def test_jobs_that_stand_in_front_matter_are_told_by_their_dates(
     check_quotes(opened, given)
 
 
+async def test_a_thing_named_after_a_company_is_no_job_there(make_site: SiteMaker) -> None:
+    """ "Google Sheets" under the tools says nothing of work at Google."""
+    text = "# FAQ\n\n## Which tools do you use?\n\nI worked with Jira for planning and Google Sheets for figures.\n"
+    async with open_site(make_site({"content/faq.md": text})) as opened:
+        assert (await answer(opened, "Have you worked at Google?")).abstained
+
+
 async def test_a_place_where_the_owner_never_was_has_no_job(make_site: SiteMaker) -> None:
     """The newest job is not offered for a question about another employer."""
     async with open_site(make_site(STATIONS)) as opened:

@@ -9,7 +9,7 @@ import re
 
 from askfit.ask.kinds import asks_what_is, is_kind
 from askfit.ask.terms import categories, content, light, opposed, statements
-from askfit.ask.voice import is_profile
+from askfit.ask.voice import employer, is_profile, tells_of_employer
 from askfit.ask.weighing import (
     SAME_QUESTION,
     Asked,
@@ -29,7 +29,8 @@ NAME_MISSING, FIGURE_MISSING, UNKNOWN_WORD = 0.2, 0.5, 0.1
 NEGATED, BOTH_NEGATED = 0.9, 0.3  # what is not so is asked, what is so is told; told in the negative too
 BEARS_ALL = 0.05  # each of the question's words stands in the sentence, or a form of it
 SPREAD = 0.1  # in a question about the world a further missing word tells less than the first
-HEAD_MISSING = 0.2
+HEAD_MISSING, OWN_HEAD_MISSING = 0.2, 0.4  # of a question about the world; about the owner
+NOT_EMPLOYER = 0.8
 OPPOSITE = 0.5  # "the lowest" is asked for, of the highest is told
 OTHER_PERSON = 0.8  # "who was your manager?": nobody is named
 IN_PASSING = 0.2  # asked of the owner, said in an essay on something else
@@ -63,7 +64,7 @@ def certainty(asked: Asked, best: Candidate) -> float:
         + 0.1 * in_a_row(asked, best.statement)
         - NAME_MISSING * min(2, sum(not borne(stem, around) for stem in asked.names & focus))
         - FIGURE_MISSING * sum(any(map(str.isdigit, stem)) and stem not in around for stem in asked.own)
-        - HEAD_MISSING * _head_missing(asked, around)
+        - (OWN_HEAD_MISSING if asked.question.personal else HEAD_MISSING) * _head_missing(asked, around)
         - UNKNOWN_WORD * sum(not borne(stem, around) for stem in asked.unknown & focus)
         - _negated(asked, best)
         + BEARS_ALL * _bears_all(asked, best)
@@ -72,6 +73,7 @@ def certainty(asked: Asked, best: Candidate) -> float:
         - _wrong_type(asked, best)
         - IN_PASSING * _in_passing(asked, best)
         - OF_ANOTHER * (not of_owner(asked, best.section, best.text))
+        - NOT_EMPLOYER * _other_employer(asked, best)
     )
 
 
@@ -87,6 +89,12 @@ def _around(best: Candidate) -> frozenset[str]:
     stated = statements(best.section.text)
     heading = frozenset(content(f"{best.section.title} {best.section.heading}"))
     return heading.union(best.statement.stems, stated[best.at - 1].stems if best.at else ())
+
+
+def _other_employer(asked: Asked, best: Candidate) -> bool:
+    """ "Worked at Google?" is not answered by "Google Sheets"."""
+    name = employer(asked.question.text)
+    return bool(name) and not tells_of_employer(best.text, name)
 
 
 def _borne_share(asked: Asked, best: Candidate) -> float:

@@ -29,6 +29,10 @@ _RELATED = re.compile(
     r"(?:\?|$|\b(?:at|in|on|when|while|during|before|after|then)\b)",
     re.IGNORECASE,
 )
+_EMPLOYED = re.compile(
+    r"\b(?:work(?:s|ed|ing)? (?:at|for)|employed (?:at|by)|join(?:ed)?) (?:the )?"
+    r"([^\W\d_a-z][\w&.'’-]*(?: [^\W\d_a-z][\w&.'’-]*)*)"
+)
 _I = re.compile(r"\bI\b(?![/.])|\b(?:[Mm]y|[Mm]e|[Mm]ine|[Mm]yself|[Ii]ch|[Mm]ein\w*)\b")
 _QUOTED = re.compile(r"“[^”]*”|„[^“”]*[“”]|\"[^\"]*\"")  # another's words
 _WE = re.compile(r"\b(?:[Ww]e|[Oo]urs?|[Uu]s|[Ww]ir|[Uu]nser\w*)\b")
@@ -59,8 +63,22 @@ def is_other_person(text: str, relation: str) -> bool:
     """Does the sentence say who that is: "my manager", "reported to", not "I was the manager"?"""
     noun = re.escape(relation.split()[-1])
     return bool(
+        re.search(rf"\b(?:my|our|her|his)\s+(?:\w+\s+){{0,3}}{noun}\b|\breport(?:s|ed|ing)? to\b", text, re.IGNORECASE)
+    )
+
+
+def employer(question: str) -> str:
+    """Of "have you worked at X?" the name X; "" in any other question."""
+    match = _EMPLOYED.search(question)
+    return match[1] if match else ""
+
+
+def tells_of_employer(text: str, name: str) -> bool:
+    """Is the name one of a place to be at, not part of a thing's: "at Quay Apps", "Clerk, Quay Apps, since …"?"""
+    first = re.escape(name.split()[0])
+    return bool(
         re.search(
-            rf"\b(?:my|our|her|his|their)\s+(?:\w+\s+){{0,3}}{noun}\b|\breport(?:s|ed|ing)? to\b", text, re.IGNORECASE
+            rf"(?:\b(?:at|for|by|joined|left|of|from|in)\s+(?:the\s+)?|^|[,:–—(]\s*){first}\b", text, re.IGNORECASE
         )
     )
 
