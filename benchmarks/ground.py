@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import random
 import re
 import shutil
@@ -248,6 +249,7 @@ async def measured(data: Path | None) -> tuple[list[Score], tuple[int, int, int]
 
 
 def main() -> None:
+    logging.getLogger("askfit.ask").setLevel(logging.ERROR)  # it tells of each sentence: thousands here
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, help="a folder with sites/ and injection/")
     parser.add_argument("--json", action="store_true", help="the figures as JSON")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from askfit.ask.citing import without_markers
 from askfit.ask.ground import Ground
@@ -24,6 +25,19 @@ _TAG = re.compile(r"</?\s*(?:section|passages|contents|question)\b|<(?:/|/?[a-z]
 _WHOLE_TAG = re.compile(r"</?\s*(?:section|passages|contents|question)\b", re.IGNORECASE)
 
 
+Runs = frozenset[tuple[str, ...]]
+
+
+@lru_cache(maxsize=8)
+def _hidden(instructions: str) -> tuple[Runs, Runs, Runs]:
+    """Runs of words of our own instructions: as they stand, and as a visitor would see them, without markers."""
+    forms = (words(instructions), words(without_markers(instructions)))
+    long, short, starts = (
+        frozenset(run for form in forms for run in _runs(form, size)) for size in (LEAK_WORDS, WHOLE_WORDS, HELD_WORDS)
+    )
+    return long, short, starts
+
+
 @dataclass(slots=True)
 class Judge:
     """The judge of one answer."""
@@ -33,17 +47,13 @@ class Judge:
     strict: bool = True  # else an unborne sentence stays, and is told
     leaked: int = 0  # sentences with our own instructions
     unborne: list[str] = field(default_factory=list)  # kinds of facts, of sentences that nothing bears
-    _runs: set[tuple[str, ...]] = field(default_factory=set)
-    _short: set[tuple[str, ...]] = field(default_factory=set)
-    _starts: set[tuple[str, ...]] = field(default_factory=set)
+    _runs: Runs = frozenset()
+    _short: Runs = frozenset()
+    _starts: Runs = frozenset()
     _before: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # As they stand, and as a visitor would see them: markers are never shown.
-        for hidden in (words(self.prompt.instructions), words(without_markers(self.prompt.instructions))):
-            self._runs |= _runs(hidden, LEAK_WORDS)
-            self._short |= _runs(hidden, WHOLE_WORDS)
-            self._starts |= _runs(hidden, HELD_WORDS)
+        self._runs, self._short, self._starts = _hidden(self.prompt.instructions)
 
     def keeps(self, sentence: str, cited: tuple[int, ...] = ()) -> bool:
         """May the finished sentence stay? `cited` are the numbers of the sections that it names."""
