@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from askfit.corpus.sources import DRAFT_FOLDERS
+from askfit.corpus.sources import in_drafts
 from askfit.errors import UsageError
 
 SETTINGS = "askfit.toml"
@@ -112,8 +112,8 @@ def _generator(folder: Path) -> str:
 
 def _sources(folder: Path, generator: str, files: list[Path]) -> tuple[list[str], int]:
     """Globs that cover the pages, one for each folder and ending that has any."""
-    pages = [file for file in files if file.suffix.lower() in PAGE_ENDINGS and not _is_project_file(file)]
-    pages = [file for file in pages if not any(part.strip("_.-").lower() in DRAFT_FOLDERS for part in file.parts[:-1])]
+    pages = [file for file in files if file.suffix.lower() in PAGE_ENDINGS]
+    pages = [file for file in pages if not _is_project_file(file) and not in_drafts(file.parts)]
     homes = [home for home in GENERATORS[generator][1] if (folder / home).is_dir()] if generator else []
     inside = [file for file in pages if any(file.is_relative_to(home) for home in homes)]
     if not inside:

@@ -140,18 +140,26 @@ _KRAMDOWN = re.compile(r"^\{:.*\}\s*$", re.MULTILINE)
 
 
 def _markdown(data: bytes, name: str) -> Page:
+    opened = _opened(data, name)
+    if isinstance(opened, Page):
+        return opened
+    front, body = opened
+    blocks = _markdown_blocks(body)
+    title = _plain(front.controls.get("title")) or next((block.text for block in blocks if block.level == 1), "")
+    return _with_front(front, title, blocks)
+
+
+def _opened(data: bytes, name: str) -> Page | tuple[Front, str]:
+    """A text's front matter and what stands below it; a Page at once where it cannot be read or is kept out."""
     decoded = _decode(data, name)
     if isinstance(decoded, Page):
         return decoded
     front, body, fault = _front_matter(_seen(decoded), name)
     if fault:
         return Page(faults=(fault,))
-    controls = {key: _plain(value) for key, value in front.controls.items()}
     if reason := _kept_out(front.controls):
         return Page(skip=reason)
-    blocks = _markdown_blocks(body)
-    title = controls.get("title", "") or next((block.text for block in blocks if block.level == 1), "")
-    return _with_front(front, title, blocks)
+    return front, body
 
 
 def _with_front(front: Front, title: str, blocks: list[Block]) -> Page:
@@ -352,16 +360,12 @@ _TEXT_TAGS = frozenset({"p", "li", "td", "th", "dt", "dd", "blockquote", "pre", 
 
 
 def _html(data: bytes, name: str) -> Page:
-    decoded = _decode(data, name)
-    if isinstance(decoded, Page):
-        return decoded
+    opened = _opened(data, name)  # Jekyll's and Eleventy's pages have front matter too
+    if isinstance(opened, Page):
+        return opened
     from selectolax.lexbor import LexborHTMLParser
 
-    front, body, fault = _front_matter(_seen(decoded), name)  # Jekyll's and Eleventy's pages have one
-    if fault:
-        return Page(faults=(fault,))
-    if reason := _kept_out(front.controls):
-        return Page(skip=reason)
+    front, body = opened
     tree = LexborHTMLParser(body)
     metas = (node.attributes for node in tree.css("meta"))
     robots = [(meta.get("content") or "") for meta in metas if (meta.get("name") or "").strip().lower() == "robots"]
@@ -447,14 +451,10 @@ def html_text(html: str) -> str:
 
 
 def _text(data: bytes, name: str) -> Page:
-    decoded = _decode(data, name)
-    if isinstance(decoded, Page):
-        return decoded
-    front, body, fault = _front_matter(_seen(decoded), name)
-    if fault:
-        return Page(faults=(fault,))
-    if reason := _kept_out(front.controls):
-        return Page(skip=reason)
+    opened = _opened(data, name)
+    if isinstance(opened, Page):
+        return opened
+    front, body = opened
     paragraphs = (paragraph.strip() for paragraph in re.split(r"\n\s*\n", body))
     title = _plain(front.controls.get("title"))
     return _with_front(front, title, [Block(0, paragraph) for paragraph in paragraphs if paragraph])

@@ -7,6 +7,7 @@ import hashlib
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -153,7 +154,8 @@ def _reason(name: str, path: Path, pattern: str, settings: Settings) -> str:
     below = Path(name).parts[len(Path(_static_part(pattern)).parts) :]
     if any(part.startswith(".") and part != ".." for part in below) or path.name.startswith("."):
         return "hidden"
-    if any(part.lower().strip("_.-") in DRAFT_FOLDERS for part in below[:-1]) or _in_drafts(pattern):
+    # A source may name a folder of drafts: that is a slip, unless it names the very file.
+    if in_drafts(below) or (_is_glob(pattern) and in_drafts(pattern.split("/"))):
         return "a draft"
     if any(part.lower() in BUILD_FOLDERS for part in below[:-1]):
         return "built or installed files"
@@ -164,9 +166,9 @@ def _reason(name: str, path: Path, pattern: str, settings: Settings) -> str:
     return ""
 
 
-def _in_drafts(pattern: str) -> bool:
-    """A source may name a folder of drafts: that is a slip, unless it names the very file."""
-    return _is_glob(pattern) and any(part.strip("_.-").lower() in DRAFT_FOLDERS for part in pattern.split("/")[:-1])
+def in_drafts(parts: Sequence[str]) -> bool:
+    """Does a folder of a path, given by its parts, hold drafts? The last part is the file."""
+    return any(part.strip("_.-").lower() in DRAFT_FOLDERS for part in parts[:-1])
 
 
 def _matches(name: str, glob: str) -> bool:
