@@ -232,6 +232,12 @@ class Settings:
         return self.path.parent
 
     @property
+    def sqlite_file(self) -> Path | None:
+        """The ledger's file; None where the ledger is in PostgreSQL."""
+        kind, _, name = self.file.store.url.partition(":///")
+        return self.root / name if kind == "sqlite" else None
+
+    @property
     def site(self) -> SiteSettings:
         return self.file.site
 

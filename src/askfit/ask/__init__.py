@@ -103,8 +103,7 @@ async def stream(
 ) -> AsyncIterator[Event]:
     """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed."""
     asked = await asyncio.to_thread(_asked, site, feature, question, history)
-    call = await asyncio.to_thread(_call, site, feature, asked, visitor)
-    judge = await asyncio.to_thread(_judge, site, asked, call)
+    call, judge = await asyncio.to_thread(_prepared, site, feature, asked, visitor)
     reading = Reading(site.corpus.sections, judge)
     opened: Opened | None = None
     held: list[Event] = []
@@ -149,6 +148,12 @@ def _asked(site: Site, feature: str, question: str, history: Sequence[Turn]) -> 
         if not abstain.is_dropped(turn.answer, name) and not reasons.is_off_limits(turn.question, off_limits)
     ]
     return replace(understand(text, bounded(turns), name), refused=refused)
+
+
+def _prepared(site: Site, feature: str, asked: Question, visitor: str) -> tuple[Call, Judge]:
+    """The call to make, and what its answer must pass."""
+    call = _call(site, feature, asked, visitor)
+    return call, _judge(site, asked, call)
 
 
 def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:

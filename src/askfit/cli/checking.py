@@ -110,8 +110,7 @@ async def check(settings: Settings, *, live: bool = False, quiet: bool = False) 
 
 async def _arrivals(settings: Settings) -> dict[str, tuple[float, ...]]:
     """Minutes between questions, by feature, where there is a ledger already; check makes none."""
-    url = settings.file.store.url
-    if url.startswith("sqlite:///") and not (settings.root / url.removeprefix("sqlite:///")).exists():
+    if settings.sqlite_file and not settings.sqlite_file.exists():
         return {}
     store = await asyncio.to_thread(open_store, settings)
     try:

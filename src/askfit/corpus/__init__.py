@@ -141,11 +141,8 @@ def _open(settings: Settings) -> tuple[Index, list[Fault]]:
 
 def _index_path(settings: Settings) -> Path:
     """Beside the ledger's SQLite file; beside the settings where the ledger is elsewhere."""
-    url = settings.file.store.url
-    if url.startswith("sqlite:///"):
-        ledger = settings.root / url.removeprefix("sqlite:///")
-        return ledger.with_suffix(".index.db")
-    return settings.root / "askfit.index.db"
+    ledger = settings.sqlite_file
+    return ledger.with_suffix(".index.db") if ledger else settings.root / "askfit.index.db"
 
 
 @dataclass(slots=True)
