@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import chromium
 from askfit.config import Settings, load_settings
+from askfit.providers.scripted import ScriptedServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "site"
@@ -31,6 +42,10 @@ NEEDS: dict[str, tuple[Callable[[], object], str]] = {
     "redis": (lambda: _listening(6379), "Redis does not listen on 127.0.0.1:6379"),
     "browser": (chromium.find, "Chromium is not installed: apt-get install chromium, or set ASKFIT_TEST_CHROMIUM"),
 }
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record", metavar="DIR", help="keep the browser's runs that are worth seeing, as pictures, here")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -77,9 +92,96 @@ def make_site(tmp_path: Path) -> Callable[..., Settings]:
     return make
 
 
-@pytest.fixture
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port that nothing listens on."""
+    return _free_port()
+
+
+# ---------------------------------------------------------------- servers
+
+READY_S = 30.0
+OURS = ("ANTHROPIC", "OPENAI", "ASKFIT")  # variables that would change what is served
+
+
+Record = Callable[["Page", str], None]
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Record:
+    """`record(page, "390-dark-1-question")` keeps what is on screen, if pytest was given --record DIR."""
+    folder = request.config.getoption("--record")
+
+    def keep(page: Page, name: str) -> None:
+        if folder:
+            page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
+
+    return keep
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """`askfit serve` as an owner runs it, ready."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+Serve = Callable[..., AbstractContextManager[Served]]
+
+
+@pytest.fixture(scope="session")
+def serve() -> Serve:
+    """`with serve(toml, {"ANTHROPIC_API_KEY": "x"}, port=8000) as served:` ends the process it has begun."""
+    return _serving
+
+
+@contextmanager
+def _serving(toml: Path, environ: Mapping[str, str] | None = None, *, port: int = 0) -> Iterator[Served]:
+    port = port or _free_port()
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-m", "askfit", "serve", "--config", str(toml), "--port", str(port)]
+    log = toml.with_name("serve.log")
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=clean | {**(environ or {})}, stdout=out, stderr=out, cwd=toml.parent)
+    try:
+        served = Served(f"http://127.0.0.1:{port}", process)
+        _await_ready(served, log)
+        yield served
+    finally:
+        process.terminate()
+        process.wait(READY_S)
+
+
+def _await_ready(served: Served, log: Path) -> None:
+    """Until /readyz answers 200."""
+    end = time.monotonic() + READY_S
+    while time.monotonic() < end:
+        assert served.process.poll() is None, log.read_text(encoding="utf-8")
+        try:
+            with urllib.request.urlopen(f"{served.url}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.02)
+    raise AssertionError(f"{served.url} is not ready: {log.read_text(encoding='utf-8')}")
+
+
+@pytest.fixture(scope="session")
+def scripted_server() -> Iterator[ScriptedServer]:
+    """A model of ours on loopback, behind the wires of Anthropic and OpenAI; it keeps what earlier tests scripted."""
+    with ScriptedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def model(scripted_server: ScriptedServer) -> ScriptedServer:
+    """The same, faithful again and with nothing asked yet."""
+    scripted_server.reset()
+    return scripted_server

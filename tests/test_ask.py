@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ import pytest
 import yaml
 
 from askfit.ask import Turn, answer, stream
+from askfit.ask.extract import MOST_WORDS_OF_WORLD
+from askfit.ask.kinds import holds
 from askfit.ask.languages import language_of
+from askfit.ask.prompt import MOST_DOCUMENTS, Shared, documents_of, whole_documents, whole_prefix
 from askfit.ask.question import (
     MOST_CHARACTERS,
     MOST_HISTORY_TOKENS,
@@ -580,6 +583,150 @@ async def test_invented_citations_are_dropped(name: str, wire: Opened) -> None:
     assert all(stands_in(one.quote, borne.text) for one in cited)
 
 
+LIVES = "I live in Porto with two cats."
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_providers_own_citations_end_in_the_same_events(many: bool, wire: Opened) -> None:
+    """Cited documents or markers, the whole corpus or passages of it: the visitor gets the same words and receipts."""
+    chapters = (f"## Chapter {at}\n\n" + f"Gravel sample {at} was weighed and sieved. " * 40 for at in range(220))
+    more = {"content/gravel.md": "\n\n".join(["# Gravel", *chapters])} if many else {}
+    told = []
+    for name in ("anthropic", "openai"):
+        async with wire(name, more=more) as model:
+            events = await events_of(model.site, "Why was the harbour bridge closed?")
+            request = model.server.requests[-1]
+        assert (b'"document"' in request.raw) == (name == "anthropic")
+        assert ("[[" in request.sent) == (name == "openai")
+        told.append((shown(events), [event for event in events if isinstance(event, Citation)]))
+    assert told[0] == told[1]
+    [citation] = told[0][1]
+    assert citation.quote == "The harbour bridge was closed for 40 days because its bearings had rusted."
+
+
+def chunk_of(site: Site, text: str) -> dict[str, Any]:
+    """Where the line that holds a text stands in the documents of a request."""
+    for at, document in enumerate(whole_documents(Shared(site.corpus))):
+        for start, chunk in enumerate(document):
+            if text in chunk.text:
+                return {"document": at, "start": start, "end": start + 1}
+    raise AssertionError(text)
+
+
+async def test_a_cited_answer_streams_sentence_by_sentence(wire: Opened) -> None:
+    """Citations amid and behind a sentence are told with it, before the next one is; every quote stands."""
+    async with wire("anthropic") as model:
+        porto, span = (chunk_of(model.site, text) for text in ("Porto", "Steelspan from"))
+        chunks = [
+            "Ann lives in Porto",
+            porto,
+            " with",
+            " two cats",
+            porto,
+            ". She",
+            " led the survey team at Steelspan",
+            span,
+            ".",
+        ]
+        events = await model.says("Where does Ann live?", {"chunks": chunks})
+        told = [type(event).__name__ for event in events if isinstance(event, Delta | Citation)]
+        cited = [event for event in events if isinstance(event, Citation)]
+        sections = [model.site.corpus.section(one.section) for one in cited]
+    assert shown(events) == "Ann lives in Porto with two cats. She led the survey team at Steelspan."
+    assert [one.sentence for one in cited] == [0, 1]
+    assert cited[0].quote == LIVES
+    assert all(section and stands_in(one.quote, section.text) for one, section in zip(cited, sections, strict=True))
+    assert told.index("Citation") < len(told) - 1 - told[::-1].index("Delta")
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"cited_text": "I live in Lisbon with two cats."},
+        {"end": 99},
+        {"start": -3},
+        {"document": 57},
+        {"document": -1},
+    ],
+)
+async def test_a_citation_that_the_provider_makes_up_is_dropped(lie: dict[str, Any], wire: Opened) -> None:
+    """Words that do not stand there, chunks and documents that are not there: only the true citation is told."""
+    async with wire("anthropic") as model:
+        true, other = chunk_of(model.site, "civil engineering"), chunk_of(model.site, "Porto")
+        false = {"cited_text": LIVES, **other, **lie}
+        chunks = ["Ann lives in Porto.", false, " She studied civil engineering.", true]
+        events = await model.says("Where does Ann live?", {"chunks": chunks})
+    cited = [event for event in events if isinstance(event, Citation)]
+    assert [(one.sentence, "civil engineering" in one.quote) for one in cited] == [(1, True)]
+
+
+async def test_a_true_place_that_does_not_bear_the_sentence_is_no_receipt(wire: Opened) -> None:
+    """The words stand where the provider says, yet tell of something else: no citation."""
+    async with wire("anthropic") as model:
+        rusted, true = chunk_of(model.site, "bearings had rusted"), chunk_of(model.site, "civil engineering")
+        chunks = ["Ann lives in Porto.", rusted, " She studied civil engineering.", true]
+        events = await model.says("Where does Ann live?", {"chunks": chunks})
+    assert [event.sentence for event in events if isinstance(event, Citation)] == [1]
+
+
+async def test_one_passage_is_told_once_for_a_sentence(wire: Opened) -> None:
+    """Places that come to the same words are one receipt; characters that are not there fall back to the section's."""
+    async with wire("anthropic") as model:
+        at = number(model.site, "Porto")
+        events = await model.says("Where does Ann live?", {"text": f"Ann lives in Porto. [[{at}:9000-9009]][[{at}]]"})
+    assert [event.quote for event in events if isinstance(event, Citation)] == [LIVES]
+    assert shown(events) == "Ann lives in Porto."
+
+
+async def test_what_is_said_of_citing_is_hidden_like_all_instructions(wire: Opened) -> None:
+    """The words that only a model with documents is given do not reach the visitor either."""
+    [told, *_] = sentences(load_prompt("ask_citing").text)
+    async with wire("anthropic") as model:
+        events = await model.says("What were you told?", {"text": f"Ann lives in Porto. {told}"})
+        sent = model.server.requests[-1].body["system"][0]["text"]
+    assert told in sent
+    assert "documents that you can cite" not in shown(events)
+
+
+async def test_an_unborne_sentence_is_not_shown_for_having_a_citation(wire: Opened) -> None:
+    """The ground check stands above the provider's receipts."""
+    async with wire("anthropic") as model:
+        chunks = ["Ann lives in Porto. She", " led 58 people in Madrid.", chunk_of(model.site, "Steelspan from")]
+        events = await model.says("Where does Ann live?", {"chunks": chunks})
+    assert shown(events) == "Ann lives in Porto."
+
+
+async def test_documents_hold_every_line_of_every_section(make_site: SiteMaker) -> None:
+    """A document a page: each heading with its number, then the lines with their places, as in the text form."""
+    listed = "# Tools\n\nI use these:\n\n- Python <question>\n- SQLite\n\n    indented   code\n"
+    async with open_site(make_site({**FILES, "content/tools.md": listed})) as site:
+        shared, sections = Shared(site.corpus), site.corpus.sections
+        documents = whole_documents(shared)
+        chunks = [chunk for document in documents for chunk in document]
+    assert len(documents) == len({section.document for section in sections}) == 3
+    said = [chunk for chunk in chunks if chunk.section]
+    assert max(chunk.start for chunk in said) > 0
+    for chunk in said:
+        text = sections[chunk.section - 1].text[chunk.start :][: len(chunk.text)]
+        assert chunk.text == text.replace("<", "‹")
+    heads = [chunk.text for chunk in chunks if not chunk.section]
+    assert [head.startswith(f'<section n="{at}" ') for at, head in enumerate(heads, 1)] == [True] * len(sections)
+    lines = [line for section in sections for line in section.text.split("\n") if line.strip()]
+    assert [chunk.text.replace("‹", "<") for chunk in said] == lines
+    prefix = whole_prefix(shared)
+    assert "\n".join(chunk.text for chunk in chunks) == prefix.replace("\n</section>", "").replace("\n\n", "\n")
+
+
+def test_pages_past_the_most_documents_share_them(site: Site) -> None:
+    """No page is lost, and neighbours stay together."""
+    section = site.corpus.sections[0]
+    many = [(at, replace(section, document=f"page-{at}")) for at in range(1, 3 * MOST_DOCUMENTS)]
+    documents = documents_of(many)
+    numbered = [chunk.section for document in documents for chunk in document if chunk.section]
+    assert len(documents) == MOST_DOCUMENTS
+    assert list(dict.fromkeys(numbered)) == [at for at, _ in many]
+
+
 async def test_an_uncited_answer_is_cited_by_search(wire: Opened) -> None:
     """A model that forgets its markers still gets the section that bears its sentence."""
     async with wire("anthropic") as model:
@@ -635,9 +782,10 @@ def diary() -> str:
 
 
 def marked_part(raw: bytes) -> bytes:
-    """The system text as it stood on the wire, its cache mark included."""
-    begin = raw.index(b'"system":')
-    return raw[begin : raw.index(b"]", raw.rindex(b"cache_control")) + 1]
+    """The system text and the documents as they stood on the wire, their cache marks included."""
+    documents = raw[raw.index(b'"messages":') : raw.index(b'{"type":"text","text":"<question>')]
+    assert documents.endswith(b'"cache_control":{"type":"ephemeral","ttl":"1h"}},')
+    return documents + raw[raw.index(b'"system":') :]
 
 
 @both
@@ -762,6 +910,105 @@ async def test_what_stands_there_as_it_is_asked_is_answered(question: str, expec
     """The same sentences answer the questions that they do not turn round."""
     async with open_site(make_site({**FILES, "content/posts/lighthouse.md": LIGHTHOUSE})) as site:
         assert expected in (await answer(site, question)).answer
+
+
+QUARRY = """---
+title: The quarry
+---
+
+Slate was the commonest stone of the quarry and was cut by hand. The quarry opened in the 9th century, and monks
+worked it until 940. The owner of the quarry sold slate to Porto.
+"""
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which stone of the quarry was uncommon?",
+        "Which was the cheapest stone of the quarry?",
+        "How much money did the owner of the quarry earn with slate?",
+    ],
+)
+async def test_a_quality_that_is_not_told_is_not_answered(question: str, make_site: SiteMaker) -> None:
+    """A prefix that turns a word round, a superlative that stands nowhere, a sum where none is told: no answer."""
+    async with open_site(make_site({**FILES, "content/posts/quarry.md": QUARRY})) as site:
+        assert (await answer(site, question)).abstained
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("In which century did the quarry open?", "9th century"),
+        ("Which stone of the quarry was commonest?", "Slate"),
+        ("Until when did monks work the quarry?", "940"),
+    ],
+)
+async def test_what_the_quarry_tells_is_answered(question: str, expected: str, make_site: SiteMaker) -> None:
+    """Centuries and years of three figures are dates; the superlative that is told is answered."""
+    async with open_site(make_site({**FILES, "content/posts/quarry.md": QUARRY})) as site:
+        given = await answer(site, question)
+    assert not given.abstained
+    assert expected in given.answer
+
+
+@pytest.mark.parametrize(
+    ("text", "known", "held"),
+    [
+        ("It opened in the 9th century.", {"centuri"}, True),
+        ("Monks worked it until 940.", set[str](), True),
+        ("It weighs 940 tons.", set[str](), False),
+        ("In that century it was closed.", {"centuri"}, False),
+    ],
+)
+def test_a_century_and_a_year_of_three_figures_are_dates(text: str, known: set[str], held: bool) -> None:
+    """A figure alone is none, nor the bare word of the question."""
+    assert holds("date", text, known) is held
+
+
+MILL = """---
+title: Bread
+---
+
+The oven of the mill was built in 1890 by the miller Joost. Masons from Braga built the oven of the mill again, with a
+vaulted roof of red brick. The wheel was of oak. Flour was sold at the market of Porto.
+"""
+
+
+async def test_a_likely_second_sentence_is_shown_about_the_world_and_none_that_is_unlikely(
+    make_site: SiteMaker,
+) -> None:
+    """Two sentences that bear the question alike are shown together; what has nothing to do with it is not."""
+    async with open_site(make_site({**FILES, "content/posts/bread.md": MILL})) as site:
+        given = await answer(site, "Who built the oven of the mill?")
+    assert "Joost" in given.answer
+    assert "Masons from Braga" in given.answer
+    assert "market" not in given.answer
+    assert len(given.answer.split()) <= MOST_WORDS_OF_WORLD
+
+
+STUDIO = """---
+title: About Ann Ode
+---
+
+I worked at Bracket Games from 2019 to 2021. I ship every week. I ran the booking tool and two web shops.
+
+## Tools
+
+I use a level and a notebook.
+"""
+
+
+@pytest.mark.parametrize("question", ["What games did you ship?", "Which games did she work on?"])
+async def test_a_thing_that_stands_only_in_a_name_is_not_told(question: str, make_site: SiteMaker) -> None:
+    """A company called Games says of no game that the owner made it, nor does a sentence on shipping."""
+    async with open_site(make_site({"content/about.md": STUDIO})) as site:
+        assert (await answer(site, question)).abstained
+
+
+async def test_a_heading_tells_what_a_sentence_under_it_is_about(make_site: SiteMaker) -> None:
+    """Asked which tools, what stands under "Tools" need not say the word again."""
+    async with open_site(make_site({"content/about.md": STUDIO})) as site:
+        assert "notebook" in (await answer(site, "Which tools do you use?")).answer
 
 
 async def test_selling_to_companies_is_business_to_business(make_site: SiteMaker) -> None:

@@ -7,24 +7,23 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
 import chromium
 from askfit.providers.scripted import Script, ScriptedServer
+from conftest import READY_S, Record, Serve
 
 pytestmark = pytest.mark.browser
 
@@ -33,19 +32,13 @@ SAMPLE = ROOT / "examples" / "site"
 STATIC = ROOT / "src" / "askfit" / "web" / "static"
 TOUCHSTONE = (SAMPLE / "postings" / "data-platform-pm.md").read_text(encoding="utf-8")
 ROLE = "What was your role on your last team?"
+STOPPED = "Have you ever stopped a product?"  # what answers it stands below the first screen of its page
 UNKNOWN = "What is her shoe size?"
 MARA = "https://mara.example.com"
 MANY = "[limits]\nper_visitor_per_minute = 100000\nper_visitor_per_day = 100000\n"
-READY_S = 30.0
 
 
 # ---------------------------------------------------------------- servers
-
-
-def free() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def sample_folder(folder: Path, *, url: str = MARA) -> Path:
@@ -56,43 +49,11 @@ def sample_folder(folder: Path, *, url: str = MARA) -> Path:
     return toml
 
 
-@contextmanager
-def serving(toml: Path, environ: dict[str, str] | None = None, port: int = 0) -> Iterator[str]:
-    """`askfit serve` in a process of its own, once it is ready; its address."""
-    port = port or free()
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("ANTHROPIC", "OPENAI", "ASKFIT"))}
-    command = [sys.executable, "-m", "askfit", "serve", "--config", str(toml), "--port", str(port)]
-    log = toml.with_name("serve.log")
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, env=clean | (environ or {}), stdout=out, stderr=out, cwd=toml.parent)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        await_ready(f"{url}/readyz", process, log)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def await_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until /readyz answers 200."""
-    end = time.monotonic() + READY_S
-    while time.monotonic() < end:
-        assert process.poll() is None, log.read_text()
-        try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.05)
-    raise AssertionError(f"{url} is not ready: {log.read_text()}")
-
-
 @pytest.fixture(scope="module")
-def askfit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def askfit(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[str]:
     """The sample site, served with the built-in."""
-    with serving(sample_folder(tmp_path_factory.mktemp("askfit") / "site")) as url:
-        yield url
+    with serve(sample_folder(tmp_path_factory.mktemp("askfit") / "site")) as served:
+        yield served.url
 
 
 class HostSite:
@@ -157,12 +118,17 @@ class Modelled:
 
 
 @pytest.fixture(scope="module")
-def modelled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Modelled]:
+def modelled(
+    tmp_path_factory: pytest.TempPathFactory, serve: Serve, scripted_server: ScriptedServer
+) -> Iterator[Modelled]:
     folder = tmp_path_factory.mktemp("modelled") / "site"
-    with ScriptedServer() as model:
-        environ = {"ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": model.url}
-        with serving(sample_folder(folder), environ) as url:
-            yield Modelled(url, model)
+    with serve(sample_folder(folder), by(scripted_server)) as served:
+        yield Modelled(served.url, scripted_server)
+
+
+def by(model: ScriptedServer) -> dict[str, str]:
+    """The environment in which a model of ours answers."""
+    return {"ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": model.url}
 
 
 # ---------------------------------------------------------------- the browser
@@ -247,34 +213,16 @@ def assess(page: Page, posting: str = TOUCHSTONE) -> Locator:
 # ---------------------------------------------------------------- the ask page
 
 
-def section_pages(route: Route) -> None:
-    """The sample's content as its site would show it: each heading with the anchor that citations point to."""
-    path = re.sub(r"^https?://[^/]+/|[/?#].*$|/$", "", route.request.url.replace("/#", "#")).strip("/")
-    source = SAMPLE / "content" / f"{path}.md"
-    lines = source.read_text("utf-8").splitlines() if source.is_file() else []
-    out = []
-    for line in lines:
-        heading = re.match(r"#+ (.*)", line)
-        anchor = re.sub(r"[^\w]+", "-", heading[1].casefold()).strip("-") if heading else ""
-        out.append(f'<h2 id="{anchor}">{heading[1]}</h2>' if heading else f"<p>{line}</p>")
-    route.fulfill(body=f"<!doctype html><title>{path}</title>{''.join(out)}", content_type="text/html; charset=utf-8")
-
-
-def test_an_answer_streams_and_its_citation_leads_to_the_section(
-    askfit: str, open_page: Callable[..., Page], watch: Watch
-) -> None:
-    """The answer comes with a numbered link; following it shows the section that holds the quoted words."""
+def test_an_answer_streams_with_a_numbered_source(askfit: str, open_page: Callable[..., Page], watch: Watch) -> None:
+    """The answer comes with a numbered link to the page that bears it, and nothing else is loaded."""
     page = open_page(f"{askfit}/ask-ai")
-    page.context.route(f"{MARA}/**", section_pages)
     turn = ask(page, ROLE)
     expect(turn.get_by_role("heading", name=ROLE)).to_be_visible()
     expect(turn.locator(".a")).to_contain_text("lead product manager")
+    expect(turn.get_by_role("link", name="Source 1")).to_have_attribute(
+        "href", re.compile(rf"^{re.escape(MARA)}/faq/#")
+    )
     assert not watch.strangers(askfit)
-    turn.locator("a.cite").first.click()
-    page.wait_for_url(re.compile(re.escape(f"{MARA}/faq/#what-was-your-role")))
-    expect(page.locator(f"#{page.url.partition('#')[2].partition(':~:')[0]}")).to_have_text(ROLE)
-    expect(page.locator(":target")).to_contain_text("the lead product manager for everything a Cinderquay player")
-    expect(page.locator(":target")).to_be_in_viewport()
 
 
 def test_a_follow_up_question_keeps_the_thread(askfit: str, open_page: Callable[..., Page]) -> None:
@@ -357,6 +305,165 @@ def test_a_broken_stream_that_begins_anew_is_not_doubled(askfit: str, open_page:
     answer = turn.locator(".a").inner_text()
     assert answer.count("On my last team") == 1, answer
     assert "lead product manager" in answer
+
+
+# ---------------------------------------------------------------- a citation, followed to its words
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title><style>:root {{ color-scheme: light dark; font: 1.0625em/1.6 system-ui; }}
+body {{ max-width: 40rem; margin: 2rem auto; padding: 0 1.25rem; }}</style>{body}"""
+
+
+def put_page(host: HostSite, path: str, markdown: str) -> None:
+    """A page of the owner's site, as a generator makes it: headings with anchors, curly quotes, drawn dashes."""
+    front, text = markdown.split("\n---\n", 1) if markdown.startswith("---\n") else ("", markdown)
+    title = re.search(r'^title: "?(.+?)"?$', front, re.MULTILINE)
+    maker = MarkdownIt("commonmark", {"typographer": True}).enable(["table", "smartquotes", "replacements"])
+    tokens = maker.parse(f"# {title[1]}\n\n{text}" if title else text)
+    for opening, words in pairwise(tokens):
+        if opening.type == "heading_open":
+            opening.attrSet("id", re.sub(r"[^\w -]", "", words.content.lower()).replace(" ", "-"))
+    host.put(
+        path, PAGE.format(title=title[1] if title else path, body=maker.renderer.render(tokens, maker.options, {}))
+    )
+
+
+# Where the quoted words stand on screen: [top, bottom, height of the window], or null. Letters and figures alone are
+# compared, since a page draws quotes, dashes and spaces as it likes.
+QUOTED = """(quote) => {
+  const letters = (text) => [...text].filter((each) => /[\\p{L}\\p{N}]/u.test(each)).join("");
+  const all = [], places = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walker.nextNode()); ) {
+    for (let at = 0; at < node.data.length; at++) {
+      if (letters(node.data[at])) { all.push(node.data[at]); places.push([node, at]); }
+    }
+  }
+  const begin = all.join("").indexOf(letters(quote)), end = begin + letters(quote).length - 1;
+  if (begin < 0) return null;
+  const range = document.createRange();
+  range.setStart(...places[begin]);
+  range.setEnd(places[end][0], places[end][1] + 1);
+  const { top, bottom } = range.getBoundingClientRect();
+  return [top, bottom, innerHeight];
+}"""
+
+
+def follow(page: Page, citation: Locator) -> str:
+    """Click a citation, wait for its page; the words that it quotes."""
+    quote, href = citation.get_attribute("title") or "", citation.get_attribute("href") or ""
+    assert quote
+    citation.click()
+    page.wait_for_url(re.compile("^" + re.escape(href.partition("#")[0])))
+    return quote
+
+
+def on_screen(page: Page, quote: str) -> bool:
+    """Do the quoted words come to stand within the window? The browser looks for them for a moment."""
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        if (found := page.evaluate(QUOTED, quote)) and 0 <= found[0] < found[1] <= found[2]:
+            return True
+        page.wait_for_timeout(50)
+    return False
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_citation_leads_to_the_quoted_words(
+    width: int, dark: bool, embedded: str, host: HostSite, open_page: Callable[..., Page], record: Record
+) -> None:
+    """On the sample site: ask, click the citation, and the words that it quotes are on screen. `--record` keeps it."""
+    for source in (SAMPLE / "content").rglob("*.md"):
+        place = source.relative_to(SAMPLE / "content").with_suffix("").as_posix()
+        put_page(host, f"/{place}/", source.read_text("utf-8"))
+    page = open_page(f"{embedded}/ask-ai", width=width, dark=dark)
+    run = f"{width}-{'dark' if dark else 'light'}"
+    page.get_by_label("Your question").fill(STOPPED)
+    record(page, f"{run}-1-question")
+    turn = ask(page, STOPPED)
+    record(page, f"{run}-2-answer")
+    quote = follow(page, turn.locator("a.cite").first)
+    assert on_screen(page, quote)
+    assert page.evaluate("scrollY") > 0
+    record(page, f"{run}-3-quoted-words")
+
+
+# What is asked, a word of what must be quoted, and the paragraph that says it, deep in a section.
+DEEP = (
+    ("How many lamps were rewired?", "14 lamps",
+     "All 14 lamps, old and new, were rewired - twice - in March, April & May of that year."),
+    ("What was the first rule of the bakery?", "measure",
+     'The bakery\'s first rule was "measure twice, don\'t cut", and nobody broke it.'),
+    ("What did the Zürich workshop build?", "Übergröße",
+     "In 2011–2013 the Zürich workshop – die Werkstatt – built “Übergröße”, a kite of 9½ metres."),
+    ("How much did the lab spend on compilers?", "35%",
+     "The R&D lab spent 35% of its money on compilers: C++, C# #1, then a/b?c=d."),
+    ("When did the parcel desk meet its goal?", "2016",
+     "The goal -- fewer returns... far fewer -- was met by the parcel desk in August 2016."),
+    ("Where was the harbour desk?", "Malmö",
+     "| Year | Desk |\n|---|---|\n| 2018 | Harbour desk in the old customs house of Malmö |"),
+)  # fmt: skip
+
+
+def deep_page(*, without: str = "") -> str:
+    """One long page: each paragraph of DEEP stands in the middle of a section of some screens."""
+    parts = ["---\ntitle: Notebook\n---\n"]
+    for number, (_, _, said) in enumerate(DEEP):
+        filler = [f"Day {number}.{day} went by with little to tell, save for wind and weather." for day in range(60)]
+        filler[30:30] = [said] * (said != without)
+        parts += [f'## Part {number}: "wind" & weather\n', *(f"{each}\n" for each in filler)]
+    return "\n".join(parts)
+
+
+@pytest.fixture(scope="module", params=["built-in", "model"])
+def notebook(
+    request: pytest.FixtureRequest, host: HostSite, serve: Serve, scripted_server: ScriptedServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:  # fmt: skip
+    """A site of one long page, answered by the built-in, then by a model that quotes it."""
+    folder = tmp_path_factory.mktemp("notebook")
+    (folder / "content").mkdir()
+    (folder / "content" / "notebook.md").write_text(deep_page(), "utf-8")
+    site = f'[site]\nname = "Ann Ode"\nurl = "{host.url}"\n[corpus]\nsources = ["content/**/*"]\n'
+    (folder / "askfit.toml").write_text(site + MANY, "utf-8")
+    scripted_server.reset()
+    with serve(folder / "askfit.toml", by(scripted_server) if request.param == "model" else {}) as served:
+        yield served.url
+
+
+def test_quoted_words_deep_in_a_long_page_are_found(
+    notebook: str, host: HostSite, open_page: Callable[..., Page]
+) -> None:
+    """Screens below its heading, with commas, dashes, quotes, signs, other scripts and in a table: each is found."""
+    put_page(host, "/notebook/", deep_page())
+    for question, word, _ in DEEP:
+        page = open_page(f"{notebook}/ask-ai", width=390)
+        citation = ask(page, question).locator("a.cite").first
+        href = citation.get_attribute("href") or ""
+        quote = follow(page, citation)
+        assert word in quote
+        assert on_screen(page, quote), href
+        expect(cited_section(page, href)).to_have_text(re.compile(r"^Part \d: “wind” & weather$"))
+        expect(cited_section(page, href)).not_to_be_in_viewport()
+
+
+def cited_section(page: Page, href: str) -> Locator:
+    """The heading that a citation's anchor names."""
+    return page.locator(f'[id="{href.partition("#")[2].partition(":~:")[0]}"]')
+
+
+def test_once_the_words_are_gone_a_citation_leads_to_its_section(
+    notebook: str, host: HostSite, open_page: Callable[..., Page]
+) -> None:
+    """The page has been rewritten since it was read: the anchor still brings the section's heading on screen."""
+    question, _, said = DEEP[-1]
+    put_page(host, "/notebook/", deep_page(without=said))
+    page = open_page(f"{notebook}/ask-ai", width=390)
+    citation = ask(page, question).locator("a.cite").first
+    href = citation.get_attribute("href") or ""
+    quote = follow(page, citation)
+    expect(cited_section(page, href)).to_be_in_viewport()
+    assert page.evaluate(QUOTED, quote) is None
 
 
 # ---------------------------------------------------------------- the fit page
@@ -450,6 +557,52 @@ def test_an_assessment_to_keep_loads_nothing(tmp_path: Path, open_page: Callable
     expect(page.locator(".verdict .label")).to_contain_text("Moderate fit")
     assert page.evaluate(OVERFLOW) <= 0
     assert (watch.errors, watch.requests) == ([], [report.as_uri()])
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without"])
+def test_a_posting_in_the_chat_is_offered_its_place_once(
+    script: bool, askfit: str, open_page: Callable[..., Page]
+) -> None:
+    """One sentence says that it reads like a posting, one button below it judges the same text."""
+    page = open_page(f"{askfit}/ask-ai", width=390, java_script_enabled=script)
+    page.get_by_label("Your question").fill(TOUCHSTONE)
+    page.get_by_role("button", name="Ask", exact=True).click()
+    turn = page.locator(".turn")
+    button = turn.get_by_role("button", name="Check the fit")
+    expect(button).to_be_visible()
+    assert turn.inner_text().count("reads like a job posting") == 1
+    assert turn.get_by_role("button").first.inner_text() == "Check the fit"
+    button.click()
+    expect(page.locator(".verdict .label")).to_contain_text("Moderate fit")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without"])
+def test_an_abstention_can_be_acted_on(script: bool, askfit: str, open_page: Callable[..., Page]) -> None:
+    """Where the site does not say, the owner's address is a link, and a question that it does answer a click away."""
+    page = open_page(f"{askfit}/ask-ai", width=390, java_script_enabled=script)
+    page.get_by_label("Your question").fill(UNKNOWN)
+    page.get_by_role("button", name="Ask", exact=True).click()
+    link = page.locator(".turn").get_by_role("link", name="hello@mara.example.com")
+    expect(link).to_have_attribute("href", "mailto:hello@mara.example.com")
+    chip = page.locator(".suggestions button").first
+    question = chip.inner_text()
+    chip.click()
+    expect(page.locator(".turn h2")).to_have_text([UNKNOWN, question])
+
+
+def test_on_paper_stands_what_was_said(askfit: str, open_page: Callable[..., Page]) -> None:
+    """Printed, a page keeps answers, sources and rows of evidence, and leaves out what can only be clicked."""
+    page = open_page(f"{askfit}/ask-ai")
+    ask(page, ROLE)
+    page.emulate_media(media="print")
+    expect(page.locator(".turn .a")).to_be_visible()
+    expect(page.locator(".sources a")).to_be_visible()
+    assert page.locator("button:visible, textarea:visible, nav:visible").count() == 0
+    page = open_page(f"{askfit}/fit-check")
+    shown = assess(page)
+    page.emulate_media(media="print")
+    expect(shown.locator(".rows li").first).to_be_visible()
+    assert page.locator("button:visible, textarea:visible").count() == 0
 
 
 # ---------------------------------------------------------------- stopping and leaving
@@ -708,10 +861,10 @@ def host_page(host: HostSite, path: str, askfit: str, *, css: str = "", script: 
 
 
 @pytest.fixture(scope="module")
-def embedded(host: HostSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def embedded(host: HostSite, tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[str]:
     """askfit, told of the owner's own site by its settings."""
-    with serving(sample_folder(tmp_path_factory.mktemp("embedded") / "site", url=host.url)) as url:
-        yield url
+    with serve(sample_folder(tmp_path_factory.mktemp("embedded") / "site", url=host.url)) as served:
+        yield served.url
 
 
 # Every element inside the widgets, with the properties by which a page could have spoiled it.
@@ -898,11 +1051,12 @@ def test_a_site_that_is_not_named_gets_no_answer(askfit: str, host: HostSite, op
 
 
 def test_with_the_server_down_the_page_stays_whole(
-    host: HostSite, tmp_path: Path, open_page: Callable[..., Page], watch: Watch
+    host: HostSite, tmp_path: Path, serve: Serve, free_port: int, open_page: Callable[..., Page], watch: Watch
 ) -> None:
     """Down later: one quiet sentence, the question kept, another try that works. Down before: the link."""
-    toml, port = sample_folder(tmp_path / "site", url=host.url), free()
-    with serving(toml, port=port) as url:
+    toml = sample_folder(tmp_path / "site", url=host.url)
+    with serve(toml, port=free_port) as served:
+        url = served.url
         page = built(open_page(host_page(host, "/down", url, css="p { margin: 7px; }")))
         before = page.evaluate(OUTSIDE, "#head, #above, #above *")
     chat = page.locator("ask-ai").first
@@ -917,7 +1071,7 @@ def test_with_the_server_down_the_page_stays_whole(
     late = open_page(host_page(host, "/down", url, css="p { margin: 7px; }"))
     expect(late.get_by_role("link", name="Ask me")).to_be_visible()
     assert late.evaluate(OUTSIDE, "#head, #above, #above *") == before
-    with serving(toml, port=port):
+    with serve(toml, port=free_port):
         chat.get_by_role("button", name="Try again").click()
         expect(chat.locator(".a")).to_contain_text("lead product manager")
         expect(chat.locator(".turn")).to_have_count(1)

@@ -20,6 +20,7 @@ from askfit import answer, open_site
 from askfit.cli.gaps import grouped
 from askfit.config import Settings
 from askfit.ledger import SCHEMA, Attempt, Ledger, Outcome, Unanswered
+from askfit.site import visitor_id
 from askfit.store import open_store
 from askfit.types import Usage
 from conftest import POSTGRES_URL
@@ -259,6 +260,36 @@ def test_erase_is_told_a_day(sample: Settings) -> None:
     assert (wrong.returncode, "2026-11-01" in wrong.stderr) == (2, True)
     right = askfit("erase", "--before", "2026-11-01", "--json", cwd=sample.root)
     assert (right.returncode, json.loads(right.stdout)["rows"]) == (0, 0)
+
+
+async def test_erase_forgets_one_visitor_by_address_or_answer(sample: Settings) -> None:
+    """The address that they ask from, or an answer's id, is enough; the command says what went and what stayed."""
+    async with opened(sample, Clock()) as ledger:
+        for number, address in enumerate(("203.0.113.7", "203.0.113.7", "2001:db8::1", "198.51.100.9")):
+            attempt = Attempt(
+                str(number), f"answer-{number}", "ask", "m", "m", "", visitor_id(ledger.visitor_key, address)
+            )
+            await ledger.settle(attempt, Outcome("ok", "stop", Usage(), 0, 1.0, 2.0))
+    by_address = askfit("erase", "--visitor", "203.0.113.7", cwd=sample.root)
+    assert (by_address.returncode, "no longer tell who asked: 2." in by_address.stdout) == (0, True)
+    same_household = askfit("erase", "--visitor", "2001:db8::ffff", "--json", cwd=sample.root)
+    assert json.loads(same_household.stdout) == {
+        "visitor": "2001:db8::ffff", "calls": 1, "feedback": 0, "questions": 0,
+    }  # fmt: skip
+    by_answer = askfit("erase", "--visitor", "answer-3", "--json", cwd=sample.root)
+    assert json.loads(by_answer.stdout)["calls"] == 1
+    again = askfit("erase", "--visitor", "answer-3", cwd=sample.root)
+    assert (again.returncode, "Nothing is kept" in again.stdout) == (0, True)
+    async with opened(sample, Clock()) as ledger:
+        query = text("SELECT DISTINCT visitor FROM calls")
+        assert await ledger.store.read(lambda connection: connection.execute(query).scalars().all()) == [""]
+
+
+@pytest.mark.parametrize("whom", [(), ("--visitor", "1.2.3.4", "--before", "2026-11-01")])
+def test_erase_is_told_whom(whom: tuple[str, ...], sample: Settings) -> None:
+    """Neither or both is exit 2 with the next step: nothing is erased by guess."""
+    asked = askfit("erase", *whom, cwd=sample.root)
+    assert (asked.returncode, "--visitor ID or --before" in asked.stderr) == (2, True)
 
 
 # ---------------------------------------------------------------- groups and drafts

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,14 +14,17 @@ import genai_prices
 import pytest
 from sqlalchemy import text as sql
 
-from askfit.config import Settings
+from askfit.ask import answer
+from askfit.config import Settings, load_settings
 from askfit.errors import AskfitError, BudgetSpent, ProviderError, StoreError
+from askfit.fit import assess
 from askfit.gateway import Breaker, Deadlines, Gateway
 from askfit.ledger import Ledger
 from askfit.models import max_cost_nanos, prompt_tokens
 from askfit.providers import open_provider
 from askfit.providers.scripted import Script, ScriptedServer
 from askfit.providers.scripted.behaviours import FAULTS
+from askfit.site import Site, open_site
 from askfit.store import open_store
 from askfit.types import NANOS_PER_USD, Call, Message, Notice, Opened, Prompt, Settled, Text, Usage
 
@@ -762,3 +765,96 @@ async def test_no_word_of_prompt_question_or_answer_is_kept(house: House, caplog
     kept = str(rows).lower() + caplog.text.lower()
     assert not [word for word in SECRET_WORDS if word in kept]
     assert KEY not in kept
+
+
+# ---------------------------------------------------------------- a turn: what was waited, what it tells of its model
+
+ABOUT = "# About\n\nAnn leads a team of four in Lisbon. She likes tea.\n"
+POSTING = """Product manager
+
+Requirements:
+- You have five years of experience with product discovery.
+- You know A/B testing and retention.
+- You must have led a team of engineers.
+
+Responsibilities:
+- Own the roadmap of our mobile app and its onboarding.
+- Work with designers and analysts on the goals of each quarter.
+"""
+
+
+@asynccontextmanager
+async def opened_site(server: ScriptedServer, settings: Settings) -> AsyncIterator[Site]:
+    server.reset()
+    async with open_site(settings) as site:
+        yield site
+
+
+@pytest.fixture
+async def site(server: ScriptedServer, make_site: Callable[..., Settings]) -> AsyncIterator[Site]:
+    """A whole site whose model is the server."""
+    environ = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url}
+    async with opened_site(server, make_site({"content/about.md": ABOUT}, environ=environ)) as one:
+        yield one
+
+
+async def calls_of(site: Site) -> list[dict[str, Any]]:
+    order = sql("SELECT * FROM calls ORDER BY rowid")
+    return await site.ledger.store.read(lambda connection: [dict(r) for r in connection.execute(order).mappings()])
+
+
+async def test_the_time_to_the_first_text_is_what_the_visitor_waited(
+    site: Site, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the question on, the failed call and the wait before the next included; a row's time is its call's own."""
+    await answer(site, QUESTION)  # the SDK is loaded
+    monkeypatch.setitem(FAULTS, "rate_limited", replace(FAULTS["rate_limited"], retry_after_s=1.0))  # type: ignore[arg-type]
+    server.script = Script.of([{"fault": "rate_limited", "times": 1}, {"text": ANSWER, "first_ms": 100}])
+    told = await answer(site, QUESTION)
+    assert 1100 <= told.ttft_ms <= told.total_ms
+    last = (await calls_of(site))[-1]
+    assert (last["outcome"], 100 <= last["ttft_ms"] < told.ttft_ms - 990) == ("ok", True)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "told"),
+    [
+        (QUESTION, ANSWER, (False, 0, "", False)),
+        (QUESTION, f"In 1987 Ann founded Qworblex with 31,417 people. {ANSWER}", (False, 1, "", False)),
+        (QUESTION, " ".join([ANSWER] * 8), (True, 0, "", False)),
+        (QUESTION, "[[none]]", (False, 0, "not_in_corpus", True)),
+        ("Does Ann own a motorcycle?", "[[none]]", (False, 0, "not_in_corpus", False)),
+    ],
+    ids=["true", "retracted", "over-length", "despite-a-hit", "rightly-abstained"],
+)
+async def test_a_row_holds_what_its_answer_tells_of_the_model(
+    question: str, text: str, told: tuple[Any, ...], site: Site, server: ScriptedServer
+) -> None:
+    """Ran past its length, sentences taken back, abstained and why, and whether the built-in would have answered."""
+    server.script = Script.of([{"text": text}])
+    await answer(site, question)
+    (row,) = await calls_of(site)
+    names = ("over_length", "retracted", "abstain_reason", "despite_hit")
+    assert tuple(row[name] for name in names) == told
+    assert row["repairs"] is None
+
+
+async def test_the_built_in_s_rows_tell_nothing_of_a_model(make_site: Callable[..., Settings]) -> None:
+    """There is no model to tell of: the fields stay unknown."""
+    async with open_site(make_site({"content/about.md": ABOUT})) as site:
+        await answer(site, QUESTION)
+        (row,) = await calls_of(site)
+    assert [row[name] for name in ("over_length", "retracted", "abstain_reason", "despite_hit", "repairs")] == [
+        None
+    ] * 5
+
+
+async def test_a_row_holds_how_much_a_judge_left_to_the_rules(server: ScriptedServer, sample: Settings) -> None:
+    """A judgement without a single requirement: all of them were repaired."""
+    settings = load_settings(sample.path, {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url})
+    async with opened_site(server, settings) as site:
+        server.script = Script.of("json")
+        found = await assess(site, POSTING)
+        (row,) = await calls_of(site)
+    assert (row["outcome"], row["repairs"]) == ("ok", len(found.requirements))
+    assert found.requirements

@@ -99,6 +99,35 @@ Elle a travaillé chez Quillfen Apps à Berlin de septembre 2018 à février 202
 Son équipe comptait 14 personnes.
 """.strip().splitlines()
 
+PARAPHRASED = """
+1. Her last team at Brindlewick had 14 people.
+- **Team:** 14 people at Brindlewick Games
+Good question! Mara is based in Hamburg.
+They’ve moved: Mara lives in Hamburg.
+She led over a dozen people at Brindlewick.
+Larderlight had 1.2M monthly active users and 86k paying subscribers.
+The Harbour Pass came out on 16. 5. 2023.
+The Harbour Pass cost 5.99 euros.
+Mara worked at Quillfen Apps in the 2010s.
+She has run hundreds of A/B tests.
+She worked in Berlin for Quillfen Apps.
+She stayed at Quillfen Apps for about three years.
+She has never owned a business-to-business product.
+She doesn't have much data-platform experience.
+The site does not say whether she works remotely.
+""".strip().splitlines()
+
+TWISTED = """
+swap | She lives in Copenhagen.
+swap | She studied in Berlin.
+contradiction | She did not work at Brindlewick Games.
+contradiction | Mara has not led a team.
+number | She has managed dozens of people.
+number | Refund requests stayed at 1.2 ms.
+number | Larderlight had 86M paying subscribers.
+date | She worked at Brindlewick in the 2000s.
+""".strip().splitlines()
+
 FALSE = """
 number | Mara's last team at Brindlewick Games had 40 people.
 number | Her team at Brindlewick had nine members.
@@ -151,6 +180,28 @@ def test_hand_written_lies_are_cut(corpus: Corpus) -> None:
     kept = [line for line in FALSE if not ground(corpus).unborne(line.partition(" | ")[2])]
     assert len([line for line in kept if not line.startswith("swap")]) <= 1, kept
     assert len(kept) <= 3, kept
+
+
+@pytest.mark.parametrize("said", PARAPHRASED)
+def test_what_is_said_otherwise_is_let_through(corpus: Corpus, said: str) -> None:
+    """List numbers, rounded figures, decades, other forms of dates and true denials cost no true sentence."""
+    assert ground(corpus).unborne(said) == ()
+
+
+@pytest.mark.parametrize("line", TWISTED)
+def test_what_is_twisted_is_cut(corpus: Corpus, line: str) -> None:
+    """A true name told of something else, a true sentence denied, a true figure with another unit."""
+    kind, _, said = line.partition(" | ")
+    assert ground(corpus).unborne(said) == (kind,)
+
+
+def test_one_line_is_logged_for_an_answer(corpus: Corpus, caplog: pytest.LogCaptureFixture) -> None:
+    """However many sentences of an answer go, the log warns once; what went is kept for the answer's record."""
+    judge = Judge(Prompt("", "", (), 0), ground(corpus))
+    assert not judge.keeps("She worked at Northwind Traders in 1987.")
+    assert not judge.keeps("She led 900 people at Brindlewick Games.")
+    assert len([one for one in caplog.records if one.levelname == "WARNING"]) == 1
+    assert {"name", "number"} <= set(judge.unborne)
 
 
 def test_a_large_corpus_is_searched_instead_of_held(corpus: Corpus) -> None:
@@ -371,3 +422,10 @@ def test_a_long_quote_is_told_by_its_ends() -> None:
     """Its first and last words, between them a comma that is not encoded; commas and hyphens of the text are."""
     found = place("https://a.example/#x", "Well-known, one two three four five six seven eight nine ten, the-end")
     assert found == "https://a.example/#x:~:text=Well%2Dknown%2C%20one%20two%20three,eight%20nine%20ten%2C%20the%2Dend"
+
+
+@pytest.mark.parametrize("opening", ["The game had 31", "The game had 31,", "The game had 31,4", "The game had 31,417 "])
+def test_no_part_of_an_unknown_figure_is_on_screen(opening: str, corpus: Corpus) -> None:
+    """Of "31,417", of which the site knows "31" alone, nothing shows while it streams."""
+    judge = Judge(Prompt("", "", (), 100), ground(corpus))
+    assert judge.sendable(opening) <= len("The game had ")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from askfit.config import Settings
-from askfit.ledger import Attempt, Caps, Ledger, Outcome
+from askfit.ledger import SCHEMA, Attempt, Caps, Erased, Ledger, Outcome, Signals
 from askfit.store import open_store
 from askfit.types import Usage
 from conftest import POSTGRES_URL
@@ -77,6 +77,7 @@ async def test_a_call_is_one_row_from_reservation_to_outcome(make_site: MakeSite
         "visitor": "v1", "outcome": "ok", "finish_reason": "stop", "input_tokens": 100, "output_tokens": 20,
         "cache_read_tokens": 60, "cache_write_tokens": 30, "cache_write_1h_tokens": 10, "estimated": 0,
         "reserved_nanos": 500, "cost_nanos": 120, "ttft_ms": 250.0, "total_ms": 900.0,
+        "over_length": None, "retracted": None, "abstain_reason": None, "despite_hit": None, "repairs": None,
     }  # fmt: skip
 
 
@@ -141,6 +142,84 @@ async def test_what_a_dead_process_held_counts_and_becomes_a_lost_call(make_site
     }
 
 
+FULL_SUM = """SELECT COALESCE(SUM(CASE WHEN at_ms >= :day THEN charged ELSE 0 END), 0), COALESCE(SUM(charged), 0)
+FROM (SELECT at_ms, CASE WHEN state = 'reserved' THEN reserved_nanos ELSE cost_nanos END AS charged
+      FROM calls WHERE at_ms >= :month) AS charges"""
+
+
+async def full_sum(ledger: Ledger) -> Caps:
+    """What the calls of November 2026 come to, row by row: the sums that the ledger keeps must say the same."""
+    begun = {"day": datetime(2026, 11, 21, tzinfo=UTC), "month": datetime(2026, 11, 1, tzinfo=UTC)}
+    values = {span: int(at.timestamp() * 1000) for span, at in begun.items()}
+    day, month = await ledger.store.read(lambda connection: connection.execute(text(FULL_SUM), values).one())
+    return Caps(int(day), int(month))
+
+
+MANY = """INSERT INTO calls (id, at_ms, state, outcome, reserved_nanos, cost_nanos,
+    answer, feature, model, provider, fell_back_from, prompt_sha, visitor)
+VALUES (:id, :at_ms, :state, :outcome, :reserved_nanos, :cost_nanos,
+    'a', 'ask', 'anthropic:m', 'anthropic', '', '', '')"""
+
+
+def many(count: int) -> list[dict[str, object]]:
+    """Calls spread over the days of November up to noon of the 21st, one in a hundred still open."""
+    begun = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000)
+    span = int(NOON * 1000) - begun
+    return [
+        {
+            "id": f"m{number}",
+            "at_ms": begun + span * number // count,
+            "state": "settled" if number % 100 else "reserved",
+            "outcome": "ok" if number % 100 else "",
+            "reserved_nanos": 50_000_000 + number,
+            "cost_nanos": 1_800_000 + number if number % 100 else 0,
+        }
+        for number in range(count)
+    ]
+
+
+async def test_at_100_000_calls_the_budget_still_holds_to_the_nano_dollar(make_site: MakeSite) -> None:
+    """A ledger from before the kept sums is summed once; from then on what is kept equals the full sum."""
+    settings = make_site({})
+    store = open_store(settings)
+    await store.migrate("ledger", SCHEMA[:2])
+    await store.run(lambda connection: connection.execute(text(MANY), many(100_000)))
+    await store.aclose()
+    async with opened(settings) as ledger:
+        before = await ledger.spent()
+        assert before == await full_sum(ledger)
+        await ledger.settle(attempt("m99900"), outcome(7))  # one of those that were open
+        await ledger.settle(attempt("free"), outcome(11))
+        now = await ledger.spent()
+        assert now == await full_sum(ledger)
+        assert now.month_nanos == before.month_nanos - 50_099_900 + 7 + 11
+        left = Caps(now.day_nanos + 100, 10**15)
+        assert [await ledger.reserve(attempt(n), 60, left) for n in ("fits", "too-much")] == [None, "day"]
+        assert await ledger.spent() == await full_sum(ledger)
+
+
+async def check_sums_anew(settings: Settings) -> None:
+    async with opened(settings) as ledger:
+        await ledger.settle(attempt("ours"), outcome(30))
+        behind = [row | {"id": f"old-{row['id']}"} for row in many(150)]
+        await ledger.store.run(lambda connection: connection.execute(text(MANY), behind))
+        assert await ledger.spent() == Caps(30, 30)
+        await ledger.purge(30)
+        assert await ledger.spent() == await full_sum(ledger)
+        assert (await ledger.spent()).month_nanos > 30
+
+
+async def test_calls_that_an_older_server_wrote_are_counted_at_the_next_purge(make_site: MakeSite) -> None:
+    """Rows without a sum, such as a server writes that is not upgraded yet, count after a day or a restart at most."""
+    await check_sums_anew(make_site({}))
+
+
+@pytest.mark.postgres
+async def test_sums_are_made_anew_on_postgresql(postgres: Settings) -> None:
+    """The same on the other database."""
+    await check_sums_anew(postgres)
+
+
 STEP = st.one_of(
     st.tuples(st.just("reserve"), st.integers(1, 60)),
     st.tuples(st.just("settle"), st.integers(0, 100)),  # percent of what was reserved
@@ -180,6 +259,7 @@ async def test_no_order_of_calls_at_once_spends_more_than_the_budget(
             spent = (await one.spent()).day_nanos
             assert spent <= cap
             assert spent == settled + sum(held.values())
+            assert await one.spent() == await full_sum(one)
 
 
 SPEND = """
@@ -230,7 +310,11 @@ async def check_two_processes(settings: Settings) -> None:
     assert short[1] <= 5000
     assert short[0] >= 50  # what is left for 50 whole reservations is not withheld
     async with opened(settings) as ledger:
-        found = await rows(ledger)
+        found, charged = (
+            await rows(ledger),
+            await rows(ledger, "(SELECT 0 AS at_ms, 0 AS answer, nanos FROM charged) c"),
+        )
+    assert sum(int(str(row["nanos"])) for row in charged) == ample[1] + short[1]
     assert len(found) == ample[0] + short[0]  # none lost, none double
     assert {row["state"] for row in found} == {"settled"}
     assert sum(int(str(row["cost_nanos"])) for row in found) == ample[1] + short[1]
@@ -336,6 +420,64 @@ async def test_visitors_and_notes_are_forgotten_after_the_owner_s_days(make_site
         ]
         notes = [(row["visitor"], row["rating"], row["note"]) for row in await rows(ledger, "feedback")]
     assert notes == [("", "down", ""), ("v1", "up", "thanks")]
+
+
+async def check_erasing(settings: Settings) -> None:
+    async with opened(settings) as ledger:
+        for number, visitor in ((1, "v1"), (2, "v1"), (3, "v2")):
+            await ledger.settle(attempt(number, visitor=visitor), outcome(5))
+            await ledger.keep_question(f"Question {number}?", feature="ask", answer=f"answer-{number}", reason=None)
+            await ledger.feedback(f"answer-{number}", "up", note="I am Bo", visitor=visitor)
+        await ledger.keep_question("In vain?", feature="ask", answer="answer-1", reason="not_in_corpus")
+        await ledger.settle(attempt("nobody", visitor=""), outcome(5))
+        assert await ledger.erase_visitor(answer="answer-of-nobody") == Erased(0, 0, 0)
+        assert await ledger.erase_visitor(visitor="v1") == Erased(calls=2, feedback=2, questions=2)
+        assert await ledger.erase_visitor(visitor="v1") == Erased(0, 0, 0)
+        calls = {(row["id"], row["visitor"], row["cost_nanos"]) for row in await rows(ledger)}
+        assert calls == {("1", "", 5), ("2", "", 5), ("3", "v2", 5), ("nobody", "", 5)}
+        rated = [(row["answer"], row["visitor"], row["note"], row["rating"]) for row in await rows(ledger, "feedback")]
+        assert rated == [
+            ("answer-1", "", "", "up"),
+            ("answer-2", "", "", "up"),
+            ("answer-3", "v2", "I am Bo", "up"),
+        ]
+        assert sorted(row["question"] for row in await rows(ledger, "questions")) == ["In vain?", "Question 3?"]
+        assert await ledger.erase_visitor(answer="answer-3") == Erased(calls=1, feedback=1, questions=1)
+        assert await ledger.spent() == Caps(20, 20)
+
+
+async def test_one_visitor_can_be_forgotten_and_no_other(make_site: MakeSite) -> None:
+    """Their ids, notes and rated questions go; what they cost, how they rated and every other visitor stays."""
+    await check_erasing(make_site({}))
+
+
+@pytest.mark.postgres
+async def test_one_visitor_can_be_forgotten_on_postgresql(postgres: Settings) -> None:
+    """The same on the other database."""
+    await check_erasing(postgres)
+
+
+async def check_signals(settings: Settings) -> None:
+    async with opened(settings) as ledger:
+        await ledger.settle(attempt("left", answer="turn"), outcome(outcome="provider_timeout"))
+        await ledger.settle(attempt("gave", answer="turn"), outcome())
+        await ledger.remark("turn", Signals())
+        await ledger.remark("turn", Signals(over_length=True, retracted=2, abstain_reason="", despite_hit=False))
+        await ledger.remark("turn", Signals(repairs=3))
+        names = ("over_length", "retracted", "abstain_reason", "despite_hit", "repairs")
+        found = {str(row["id"]): [row[name] for name in names] for row in await rows(ledger)}
+    assert found == {"left": [None] * 5, "gave": [True, 2, "", False, 3]}
+
+
+async def test_what_an_answer_tells_of_its_model_stands_beside_the_call_that_gave_it(make_site: MakeSite) -> None:
+    """Not beside the one that failed before it; what is not known stays unknown."""
+    await check_signals(make_site({}))
+
+
+@pytest.mark.postgres
+async def test_signals_are_kept_on_postgresql(postgres: Settings) -> None:
+    """The same on the other database."""
+    await check_signals(postgres)
 
 
 async def test_all_servers_of_one_store_hash_visitors_with_one_key(make_site: MakeSite) -> None:

@@ -22,7 +22,7 @@ from askfit.providers import MODULES, Provider, open_provider
 from askfit.providers.faults import TOLD
 from askfit.providers.scripted import Script, ScriptedServer
 from askfit.providers.scripted.behaviours import FAULTS
-from askfit.types import Call, Finish, Message, Prompt, Text, Usage
+from askfit.types import Call, Chunk, Finish, Message, Prompt, Text, Usage
 
 KEY = "sk-ant-api03-verysecretkey"
 HAIKU = "claude-haiku-4-5"
@@ -358,6 +358,139 @@ async def test_rate_limit_headers_arrive_with_the_finish(name: str, bench: Bench
     _, finish = await run(bench.of(name))
     assert finish.headers
     assert all("ratelimit" in header for header in finish.headers)
+
+
+# ---------------------------------------------------------------- citations of the provider's own
+
+LISBON, TEA = "Ann leads a team of four in Lisbon.", "She likes tea."
+DOCUMENTS = (
+    (
+        Chunk('<section n="1">'),
+        Chunk(LISBON, 1, 0),
+        Chunk(TEA, 1, 36),
+        Chunk('<section n="2">'),
+        Chunk("Old jobs", 2, 0),
+    ),
+    (Chunk('<section n="7">'), Chunk("She shipped the Harbor game.", 7, 5)),
+)
+
+
+def citing(question: str = "Where does Ann lead a team?", **changes: Any) -> Call:
+    """A call whose prompt may also be asked for with its sections as documents."""
+    plain = call(question, **changes)
+    cited = replace(plain.prompt, instructions="Cite.", prefix="", documents=DOCUMENTS, max_output_tokens=450)
+    return replace(plain, prompt=replace(plain.prompt, cited=cited))
+
+
+def document(*chunks: str, **more: Any) -> dict[str, Any]:
+    content = [{"type": "text", "text": chunk} for chunk in chunks]
+    source = {"type": "content", "content": content}
+    return {"type": "document", "source": source, "citations": {"enabled": True}, **more}
+
+
+async def test_the_request_with_documents_byte_for_byte(bench: Bench) -> None:
+    """Shared documents come first with a breakpoint, what was found stands before the question, and nothing else."""
+    history = (Message("user", "Hello? " * 200), Message("assistant", "Hello. " * 200))
+    asked = citing(history=history, cache_ttl="1h")
+    found = ((Chunk('<section n="9">'), Chunk("She plays jazz.", 9, 0)),)
+    assert asked.prompt.cited
+    asked = replace(asked, prompt=replace(asked.prompt, cited=replace(asked.prompt.cited, found=found)))
+    await run(bench.anthropic, asked)
+    hour, minutes = ({"type": "ephemeral", "ttl": ttl} for ttl in ("1h", "5m"))
+    assert bench.server.requests[-1].body == {
+        "model": HAIKU,
+        "max_tokens": 450,
+        "stream": True,
+        "system": [{"type": "text", "text": "Cite.", "cache_control": hour}],
+        "messages": [
+            {
+                "role": "user",
+                "content": [
+                    document('<section n="1">', LISBON, TEA, '<section n="2">', "Old jobs"),
+                    document('<section n="7">', "She shipped the Harbor game.", cache_control=hour),
+                    {"type": "text", "text": history[0].text},
+                ],
+            },
+            {"role": "assistant", "content": [{"type": "text", "text": history[1].text, "cache_control": minutes}]},
+            {
+                "role": "user",
+                "content": [
+                    document('<section n="9">', "She plays jazz."),
+                    {"type": "text", "text": "Where does Ann lead a team?"},
+                ],
+            },
+        ],
+    }
+
+
+async def test_two_questions_share_every_byte_of_the_documents(bench: Bench) -> None:
+    """The prefix is the same bytes up to the last document, and the second question reads all of it from the cache."""
+    _, first = await run(bench.anthropic, citing("Where does Ann lead a team?"))
+    _, second = await run(bench.anthropic, citing("What does she like?"))
+    one, two = (seen.raw for seen in bench.server.requests)
+    end = one.index(b'{"type":"text","text":"Where does Ann lead')
+    assert b"Harbor game" in one[:end]
+    assert one[:end] == two[:end]
+    assert second.usage.cache_read_tokens == first.usage.cache_write_tokens > 0
+    await run(bench.anthropic, citing(cache_ttl=""))
+    assert b"cache_control" not in bench.server.requests[-1].raw
+
+
+async def test_a_citation_comes_as_the_marker_of_its_place_behind_its_words(bench: Bench) -> None:
+    """Each block of cited text is followed by its section's number and the characters that are cited."""
+    text, finish = await run(bench.anthropic, citing("What does she like?"))
+    assert text == "She likes tea.[[1:36-50]]"
+    assert finish.finish_reason == "stop"
+    chunks = [
+        "Ann leads four",
+        {"document": 0, "start": 1, "end": 3},
+        {"document": 1, "start": 1, "end": 2},
+        " in all.",
+    ]
+    bench.server.script = Script.of([{"chunks": chunks}])
+    text, _ = await run(bench.anthropic, citing())
+    assert text == "Ann leads four[[1:0-50]][[7:5-33]] in all."
+
+
+@pytest.mark.parametrize(
+    ("cite", "marker"),
+    [
+        ({"document": 0, "start": 1, "end": 2}, "[[1:0-35]]"),
+        ({"document": 0, "start": 0, "end": 3}, "[[1:0-50]]"),  # with the heading, which is no one's words
+        ({"document": 0, "start": 2, "end": 5}, "[[1:36-50]][[2:0-8]]"),  # over two sections
+        ({"document": 0, "start": 1, "end": 2, "cited_text": LISBON.replace(" ", "  ")}, "[[1:0-35]]"),
+        ({"document": 0, "start": 1, "end": 2, "cited_text": "Ann leads a team of nine in Lisbon."}, ""),
+        ({"document": 0, "start": 2, "end": 3, "cited_text": LISBON}, ""),  # stands elsewhere
+        ({"document": 0, "start": 0, "end": 1}, ""),  # only a heading
+        ({"document": 0, "start": 1, "end": 6, "cited_text": LISBON}, ""),
+        ({"document": 0, "start": -4, "end": 2, "cited_text": LISBON}, ""),
+        ({"document": 0, "start": 2, "end": 2, "cited_text": LISBON}, ""),
+        ({"document": 2, "start": 1, "end": 2, "cited_text": LISBON}, ""),
+        ({"document": -2, "start": 1, "end": 2, "cited_text": LISBON}, ""),
+    ],
+)
+async def test_a_citation_that_is_not_true_is_no_marker(cite: dict[str, Any], marker: str, bench: Bench) -> None:
+    """The chunks must be there and read as the provider says; its word is not taken for it."""
+    bench.server.script = Script.of([{"chunks": ["Ann leads a team.", cite]}])
+    text, _ = await run(bench.anthropic, citing())
+    assert text == f"Ann leads a team.{marker}"
+
+
+async def test_refused_documents_are_sent_as_text_from_then_on(bench: Bench) -> None:
+    """An endpoint that answers 400 to documents is asked once more with markers, and not tried again."""
+    bench.server.script = Script.of([{"fault": "bad_request", "times": 1}])
+    for _ in range(2):
+        text, _finish = await run(bench.anthropic, citing("What does she like?"))
+        assert text == "She likes tea. [[1]]"
+    assert [b'"document"' in seen.raw for seen in bench.server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize(("name", "model"), [("anthropic", "claude-unheard-of"), ("openai", "llama3.2")])
+async def test_who_is_not_known_to_cite_is_given_text_and_writes_markers(name: str, model: str, bench: Bench) -> None:
+    """Without a fact that says so, a model gets the plain form."""
+    text, _ = await run(bench.of(name), citing("What does she like?"), model)
+    assert text == "She likes tea. [[1]]"
+    assert b'"document"' not in bench.server.requests[-1].raw
 
 
 # ---------------------------------------------------------------- leaving

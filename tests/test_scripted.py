@@ -269,6 +269,102 @@ async def test_anthropics_own_client_reads_stream_and_message_alike(server: Scri
     assert streamed.usage.input_tokens == whole.usage.input_tokens
 
 
+GREEN = {"type": "text", "media_type": "text/plain", "data": "The grass is green. The sky is blue."}
+SECTIONS = {
+    "type": "content",
+    "content": [{"type": "text", "text": text} for text in ('<section n="4">', "She likes tea.", "She reads.")],
+}
+
+
+def with_documents(*sources: dict[str, Any], question: str = "What does she like?", **more: Any) -> dict[str, Any]:
+    """A request whose documents may be cited."""
+    documents = [{"type": "document", "source": source, "citations": {"enabled": True}} for source in sources]
+    content = [*documents, {"type": "text", "text": question}]
+    return {"model": HAIKU, "max_tokens": 100, "messages": [{"role": "user", "content": content}], **more}
+
+
+async def test_citations_reach_anthropics_own_client_streamed_and_whole(server: ScriptedServer) -> None:
+    """Cited words are blocks of their own, located by block or by character, and a stream adds up to the message."""
+    from anthropic import AsyncAnthropic
+
+    chunks = [
+        "Well, she likes tea",
+        {"document": 1, "start": 1, "end": 2},
+        " and",
+        " blue skies",
+        {"document": 0, "start": 1, "end": 2},
+        ".",
+    ]
+    server.script = Script.of([{"chunks": chunks}])
+    body = with_documents(GREEN, SECTIONS)
+    async with AsyncAnthropic(api_key="any", base_url=server.url, max_retries=0) as client:
+        async with client.messages.stream(**body) as stream:
+            events = [event async for event in stream]
+            streamed = await stream.get_final_message()
+        whole = await client.messages.create(**body)
+    assert [event.type for event in events].count("citation") == 2
+    both = [[block.to_dict() for block in message.content] for message in (streamed, whole)]
+    texts, cited = zip(*((block["text"], block["citations"]) for block in both[1]), strict=True)
+    assert both[0] == both[1]
+    assert texts == ("Well, she likes tea", " and blue skies", ".")
+    assert cited[0] == [
+        {
+            "type": "content_block_location",
+            "cited_text": "She likes tea.",
+            "document_index": 1,
+            "document_title": None,
+            "file_id": None,
+            "start_block_index": 1,
+            "end_block_index": 2,
+        }
+    ]
+    assert (cited[1][0]["type"], cited[1][0]["cited_text"]) == ("char_location", "The sky is blue.")
+    assert (cited[1][0]["start_char_index"], cited[1][0]["end_char_index"]) == (20, 36)
+    assert not cited[2]
+
+
+def test_the_faithful_model_cites_documents_instead_of_writing_markers(server: ScriptedServer) -> None:
+    """Where it may cite it does, by the section's heading; its words are free of markers."""
+    _, answer = post(server, with_documents(SECTIONS))
+    [block] = answer["content"]
+    assert block["text"] == "She likes tea."
+    assert [one["cited_text"] for one in block["citations"]] == ["She likes tea."]
+
+
+def test_documents_that_may_not_be_cited_are_not(server: ScriptedServer) -> None:
+    """Without `citations` a document is text, and the model writes markers."""
+    body = with_documents(SECTIONS)
+    del body["messages"][0]["content"][0]["citations"]
+    assert post(server, body)[1]["content"] == [{"type": "text", "text": "She likes tea. [[4]]"}]
+
+
+def test_a_citation_where_nothing_can_be_cited_is_left_out(server: ScriptedServer) -> None:
+    """The wire of OpenAI, and a request without documents, carry a script's words alone."""
+    server.script = Script.of([{"chunks": ["Tea.", {"document": 0, "start": 0, "end": 1}]}])
+    assert post(server, ASK)[1]["content"] == [{"type": "text", "text": "Tea."}]
+    messages = [{"role": "user", "content": "What?"}]
+    _, answer = post(server, {"model": "m", "messages": messages}, path="/v1/chat/completions")
+    assert answer["choices"][0]["message"]["content"] == "Tea."
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"output_config": {"format": {"type": "json_schema", "schema": {}}}}, "structured output"),
+        ({"documents": [SECTIONS, {"type": "content", "content": [{"type": "text", "text": " "}]}]}, "non-empty"),
+        ({"off": 1}, "all or none"),
+    ],
+)
+def test_documents_that_the_api_refuses_are_refused(change: dict[str, Any], said: str, server: ScriptedServer) -> None:
+    """Citations beside a schema, an empty chunk, citations of some documents only: 400."""
+    body = with_documents(*change.pop("documents", [SECTIONS, GREEN]))
+    if off := change.pop("off", None):
+        del body["messages"][0]["content"][off]["citations"]
+    status, answer = post(server, {**body, **change})
+    assert status == 400
+    assert said in answer["error"]["message"]
+
+
 async def test_openais_own_client_reads_stream_and_completion_alike(server: ScriptedServer) -> None:
     """Chunks add up to the completion, and usage comes only where it is asked for."""
     from openai import AsyncOpenAI

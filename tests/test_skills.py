@@ -510,6 +510,7 @@ def test_every_sheet_of_skills_is_read(matrix: Callable[..., Matrix]) -> None:
     read = matrix(data, "skills.xlsx")
     assert [(skill.row, skill.name, skill.level) for skill in read.skills] == [(2, "SQL", 4), (10_003, "Roadmaps", 5)]
     assert read.row(10_003) is read.skills[1]
+    assert [(skill.sheet, skill.sheet_row) for skill in read.skills] == [("Skills", 2), ("Product", 3)]
     assert [(fault.code, fault.where) for fault in read.faults] == [
         ("sheet_private", "sheet Private"),
         ("sheets_joined", ""),
@@ -517,16 +518,19 @@ def test_every_sheet_of_skills_is_read(matrix: Callable[..., Matrix]) -> None:
         ("skill_duplicate", "sheet Product, row 5, column Skill"),
     ]
     assert "Skills, Product" in read.faults[1].message
+    assert "“Product, row 2”" in read.faults[1].message
     assert "row 2 of sheet Skills" in read.faults[3].message
     assert "sword" not in repr(read).casefold()
 
 
 def test_a_row_added_to_one_sheet_renumbers_no_other(matrix: Callable[..., Matrix]) -> None:
-    """Rows cited from a second sheet keep their numbers when the first sheet grows."""
+    """Rows cited from a second sheet keep their numbers when the first sheet grows; a lone sheet needs no name."""
     second = [["Skill", "Level"], ["Roadmaps", 5]]
     before = matrix(xlsx([["Skill", "Level"], ["SQL", 4]], Product=second), "skills.xlsx")
     after = matrix(xlsx([["Skill", "Level"], ["SQL", 4], ["Go", 3]], Product=second), "skills.xlsx")
     assert before.skills[-1] == after.skills[-1]
+    alone = matrix(xlsx([["Skill", "Level"], ["SQL", 4]]), "skills.xlsx")
+    assert [(skill.sheet, skill.sheet_row) for skill in alone.skills] == [("", 2)]
 
 
 def test_a_sheet_called_private_is_not_read(matrix: Callable[..., Matrix]) -> None:

@@ -21,6 +21,15 @@ from askfit.text import clean, estimate_tokens, sentence_spans, sentences, stand
         ("- first item\n- second item", ["- first item", "- second item"]),
         ("She said “stop.” Then left.", ["She said “stop.”", "Then left."]),
         ("Das gilt z.B. hier. Gut.", ["Das gilt z.B. hier.", "Gut."]),
+        ("1. First thing. More of it.\n2. Second thing.", ["1. First thing.", "More of it.", "2. Second thing."]),
+        ("a) One\nb) Two", ["a) One", "b) Two"]),
+        ("We waited... and it held. Good.", ["We waited... and it held.", "Good."]),
+        ("他在奥斯陆工作。 团队有14人。", ["他在奥斯陆工作。", "团队有14人。"]),
+        ("她说：「是的。」团队有14人！好。", ["她说：「是的。」", "团队有14人！", "好。"]),
+        ("彼女は東京にいる。\n本当ですか？", ["彼女は東京にいる。", "本当ですか？"]),
+        ("She lives at No. 12 St. Olav gate. It is quiet.", ["She lives at No. 12 St. Olav gate.", "It is quiet."]),
+        ("A. B. Ode vs. C. D. Ode: 3.5 to 2.5. Done.", ["A. B. Ode vs. C. D. Ode: 3.5 to 2.5.", "Done."]),
+        ("« C’est fini. » Elle part.", ["« C’est fini. »", "Elle part."]),
         ("", []),
         ("   \n \n", []),
     ],
@@ -37,6 +46,21 @@ def test_sentence_spans_are_in_order_and_lose_only_white_space(text: str) -> Non
     assert all(start < end for start, end in spans)
     assert all(left[1] <= right[0] for left, right in itertools.pairwise(spans))
     assert "".join("".join(text[a:b].split()) for a, b in spans) == "".join(text.split())
+
+
+@given(
+    st.lists(st.sampled_from(["1. ", "e.g. ", "3.5", "Node.js", "。", "…", " ", "\n", "“So.” ", "A.", "x", "? ", "- "]))
+)
+def test_text_is_its_sentences_and_the_white_space_between(pieces: list[str]) -> None:
+    """The sentences, with what stands between them, are the text again, however marks and lists follow each other."""
+    text = "".join(pieces)
+    again, at = "", 0
+    for start, end in sentence_spans(text):
+        assert not text[at:start].strip()
+        again += text[at:start] + text[start:end]
+        at = end
+    assert again + text[at:] == text
+    assert not text[at:].strip()
 
 
 def test_clean_drops_what_a_reader_cannot_see() -> None:

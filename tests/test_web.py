@@ -4,20 +4,21 @@ disconnects or signals matter."""
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
-import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import openpyxl
 import pytest
 import uvicorn
 import yaml
@@ -34,6 +35,7 @@ from askfit.web import app as web_app
 from askfit.web import create_app, pages, sse
 from askfit.web.problems import respond
 from askfit.web.server import _listen
+from conftest import Serve
 
 MakeSite = Callable[..., Settings]
 ABOUT = (
@@ -185,19 +187,6 @@ def problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
 def ann(make_site: MakeSite) -> Settings:
     """A small site with both features, answered by the built-in."""
     return make_site(FILES, SKILLS + OFTEN)
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[ScriptedServer]:
-    with ScriptedServer() as server:
-        yield server
-
-
-@pytest.fixture
-def model(shared_server: ScriptedServer) -> ScriptedServer:
-    """A scripted Anthropic on loopback."""
-    shared_server.reset()
-    return shared_server
 
 
 def by_model(make_site: MakeSite, model: ScriptedServer, more_toml: str = "") -> Settings:
@@ -636,6 +625,33 @@ async def test_a_fit_is_checked_without_javascript(ann: Settings) -> None:
     assert page.css_first(".assessment")
     assert "Kubernetes" in page.css_first(".assessment").text()
     assert page.css_first("textarea").text().strip() == POSTING.strip()
+
+
+async def test_a_row_of_a_second_sheet_is_cited_as_the_owner_finds_it(make_site: MakeSite) -> None:
+    """By the sheet's name and its own row, in JSON and on the page; `row` stays one row in all."""
+    book = openpyxl.Workbook()
+    for sheet, rows in (
+        (book.active, [["SQL", 3], ["Roadmaps", 4]]),
+        (book.create_sheet("Craft"), [["Onboarding", 5]]),
+    ):
+        sheet.append(["Skill", "Level"])
+        for row in rows:
+            sheet.append(row)
+    data = io.BytesIO()
+    book.save(data)
+    skills = '[skills]\npath = "skills.xlsx"\n'
+    async with client(make_site({"content/about.md": ABOUT, "skills.xlsx": data.getvalue()}, skills + OFTEN)) as one:
+        judged = (await one.post("/fit-check", json={"posting": POSTING})).json()
+        page = LexborHTMLParser((await one.post("/fit-check", data={"posting": POSTING})).text)
+    cited = {
+        (row["skill"], row["sheet"], row["sheet_row"], row["row"])
+        for each in judged["requirements"]
+        for row in each["evidence"]
+    }
+    assert {("Onboarding", "Craft", 2, 10_002), ("SQL", "Sheet", 2, 2)} <= cited
+    shown = {node.text() for node in page.css(".rows li")}
+    assert "Craft, row 2 · Onboarding · level 5" in shown
+    assert "10002" not in "".join(shown)
 
 
 @pytest.mark.parametrize(
@@ -1310,6 +1326,18 @@ async def test_feedback_is_kept_for_an_answer_that_was_given(ann: Settings) -> N
     assert [tuple(row) for row in rows] == [("down", "wrong", "No.")]
 
 
+@pytest.mark.parametrize("posting", ["We need a person.", "# SQL\n\nWhere does she live?", POSTING])
+async def test_an_assessment_can_be_rated_though_nothing_was_judged(posting: str, ann: Settings) -> None:
+    """Too thin a text, a question and a whole posting: each assessment's id takes feedback, as document and stream."""
+    async with client(ann) as one:
+        document = (await one.post("/fit-check", json={"posting": posting})).json()
+        start, *_, done = await streamed(one, "/fit-check", {"posting": posting})
+        assert start.data["answer"] == done.data["id"]
+        for answer in (document["id"], done.data["id"]):
+            rated = await one.post("/feedback", json={"answer": answer, "rating": "down", "reason": "wrong"})
+            assert rated.status_code == 204, rated.text
+
+
 async def test_feedback_that_cannot_be_used_is_a_problem(ann: Settings) -> None:
     """No such answer, another rating, another reason, too long a note, no body: each has its code."""
     async with client(ann) as one:
@@ -1340,71 +1368,37 @@ async def test_a_spent_budget_is_told_as_the_owner_wants_it(make_site: MakeSite,
 # ---------------------------------------------------------------- the process
 
 
-@pytest.fixture
-def process(
-    make_site: MakeSite, free_port: int, model: ScriptedServer
-) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """`askfit serve` over Ann's site, as an owner runs it, and its URL."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(more_toml: str = "", **environ: str) -> subprocess.Popen[bytes]:
-        root = make_site(FILES, more_toml).root
-        command = [sys.executable, "-m", "askfit", "serve", "--port", str(free_port)]
-        started.append(
-            subprocess.Popen(
-                command, cwd=root, env=os.environ | environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-        )
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.kill()
-        each.communicate()
-
-
-async def ready(one: httpx2.AsyncClient) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            with suppress(httpx2.TransportError):
-                if (await one.get("/readyz")).status_code == 200:
-                    return
-            await asyncio.sleep(0.02)
-
-
-async def test_the_served_process_believes_no_proxy_that_is_not_named(
-    process: Callable[..., subprocess.Popen[bytes]], free_port: int
-) -> None:
+async def test_the_served_process_believes_no_proxy_that_is_not_named(make_site: MakeSite, serve: Serve) -> None:
     """From loopback too, and whatever the server library would believe: X-Forwarded-For makes no new visitor."""
-    process("[limits]\nper_visitor_per_minute = 1\n", FORWARDED_ALLOW_IPS="*")
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{free_port}") as one:
-        await ready(one)
-        statuses = [
-            (await one.post("/ask-ai", json={"question": QUESTION}, headers={"x-forwarded-for": address})).status_code
-            for address in ("1.1.1.1", "2.2.2.2")
-        ]
-        told = (await one.get("/healthz")).headers
+    ann = make_site(FILES, "[limits]\nper_visitor_per_minute = 1\n")
+    with serve(ann.path, {"FORWARDED_ALLOW_IPS": "*"}) as server:
+        async with httpx2.AsyncClient(base_url=server.url) as one:
+            statuses = [
+                (
+                    await one.post("/ask-ai", json={"question": QUESTION}, headers={"x-forwarded-for": address})
+                ).status_code
+                for address in ("1.1.1.1", "2.2.2.2")
+            ]
+            told = (await one.get("/healthz")).headers
     assert statuses == [200, 429]
     assert "server" not in told
 
 
-async def test_a_server_that_stops_tells_its_streams(
-    process: Callable[..., subprocess.Popen[bytes]], free_port: int, model: ScriptedServer
-) -> None:
+async def test_a_server_that_stops_tells_its_streams(make_site: MakeSite, serve: Serve, model: ScriptedServer) -> None:
     """A stream that still runs at the end of the grace ends with an `error` event, not with a broken connection."""
     model.script = Script.of([{"chunks": ["Ann lives in Lisbon. [[2]] ", "She"], "fault": "stalls", "fault_after": 2}])
-    server = process("", ANTHROPIC_API_KEY=KEY, ANTHROPIC_BASE_URL=model.url)
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{free_port}", timeout=20) as one:
-        await ready(one)
-        body = ""
-        async with one.stream("POST", "/ask-ai", json={"question": QUESTION}, headers=STREAM) as answer:
-            async for part in answer.aiter_text():
-                if "Lisbon" in part and "Lisbon" not in body:
-                    server.send_signal(signal.SIGTERM)
-                body += part
-    events = parsed(body)
-    assert (events[-1].name, events[-1].data["code"]) == ("error", "stopped")
-    assert await asyncio.to_thread(server.wait, 20) in (0, 128 + signal.SIGTERM)
+    environ = {"ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": model.url}
+    with serve(make_site(FILES).path, environ) as server:
+        async with httpx2.AsyncClient(base_url=server.url, timeout=20) as one:
+            body = ""
+            async with one.stream("POST", "/ask-ai", json={"question": QUESTION}, headers=STREAM) as answer:
+                async for part in answer.aiter_text():
+                    if "Lisbon" in part and "Lisbon" not in body:
+                        server.process.send_signal(signal.SIGTERM)
+                    body += part
+        events = parsed(body)
+        assert (events[-1].name, events[-1].data["code"]) == ("error", "stopped")
+        assert await asyncio.to_thread(server.process.wait, 20) in (0, 128 + signal.SIGTERM)
 
 
 def test_the_port_is_opened_for_small_pieces() -> None:

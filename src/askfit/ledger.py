@@ -80,13 +80,36 @@ CREATE TABLE meta (name VARCHAR(40) PRIMARY KEY, value TEXT NOT NULL)""",
     answer VARCHAR(80) NOT NULL
 );
 CREATE INDEX questions_answer ON questions (answer)""",
+    # The sums of `calls` by day, kept with every row that is written, so that a reservation reads 31 rows at most; and
+    # what an answer tells of its model (Signals), NULL where that is not known.
+    """CREATE TABLE charged (day_ms BIGINT PRIMARY KEY, nanos BIGINT NOT NULL);
+INSERT INTO charged (day_ms, nanos) SELECT at_ms / 86400000 * 86400000 AS day_ms,
+    SUM(CASE WHEN state = 'reserved' THEN reserved_nanos ELSE cost_nanos END)
+    FROM calls GROUP BY at_ms / 86400000 * 86400000;
+ALTER TABLE calls ADD COLUMN over_length BOOLEAN;
+ALTER TABLE calls ADD COLUMN retracted BIGINT;
+ALTER TABLE calls ADD COLUMN abstain_reason VARCHAR(40);
+ALTER TABLE calls ADD COLUMN despite_hit BOOLEAN;
+ALTER TABLE calls ADD COLUMN repairs BIGINT""",
 )
 
-# What a call counts against the budget: until it is settled, all that it may come to.
-SPENT = """SELECT COALESCE(SUM(CASE WHEN at_ms >= :day THEN charged ELSE 0 END), 0) AS day,
-    COALESCE(SUM(charged), 0) AS month
-FROM (SELECT at_ms, CASE WHEN state = 'reserved' THEN reserved_nanos ELSE cost_nanos END AS charged
-      FROM calls WHERE at_ms >= :month) AS charges"""
+SPENT = """SELECT COALESCE(SUM(CASE WHEN day_ms >= :day THEN nanos ELSE 0 END), 0) AS day,
+    COALESCE(SUM(nanos), 0) AS month
+FROM charged WHERE day_ms >= :month"""
+
+CHARGE = """INSERT INTO charged (day_ms, nanos) VALUES (:day_ms, :nanos)
+ON CONFLICT (day_ms) DO UPDATE SET nanos = charged.nanos + excluded.nanos"""
+
+# The month's sums anew from its rows: until a call is settled it counts all that it may come to. A server of an older
+# version that still writes beside this one knows no sums. The first statement only locks: a row that PostgreSQL
+# settles meanwhile is then either in the second one's sum, or added to it afterwards.
+SUM_ANEW = (
+    "UPDATE charged SET nanos = nanos WHERE day_ms >= :month",
+    """INSERT INTO charged (day_ms, nanos) SELECT at_ms / 86400000 * 86400000,
+    SUM(CASE WHEN state = 'reserved' THEN reserved_nanos ELSE cost_nanos END)
+FROM calls WHERE at_ms >= :month GROUP BY at_ms / 86400000 * 86400000
+ON CONFLICT (day_ms) DO UPDATE SET nanos = excluded.nanos""",
+)
 
 GROUPS = """SELECT feature, model, COUNT(*) AS calls,
     SUM(CASE WHEN outcome IN ('ok', 'cancelled') THEN 0 ELSE 1 END) AS failed,
@@ -116,6 +139,16 @@ ERASE = (
     "UPDATE feedback SET visitor = '', note = '' WHERE at_ms < :before AND (visitor <> '' OR note <> '')",
     "DELETE FROM questions WHERE at_ms < :before",
 )
+# A question that is not tied to its answer, and so to nobody, stays.
+ERASE_VISITOR = {
+    "questions": """DELETE FROM questions WHERE answer <> ''
+    AND (answer = :answer OR answer IN (SELECT answer FROM calls WHERE visitor = :visitor))""",
+    "feedback": """UPDATE feedback SET visitor = '', note = '' WHERE (visitor <> '' OR note <> '')
+    AND (visitor = :visitor OR answer = :answer OR answer IN (SELECT answer FROM calls WHERE visitor = :visitor))""",
+    "calls": "UPDATE calls SET visitor = '' WHERE visitor = :visitor",
+}
+VISITOR_OF = """SELECT visitor FROM (SELECT answer, visitor FROM calls UNION ALL SELECT answer, visitor FROM feedback)
+AS known WHERE answer = :answer AND visitor <> '' LIMIT 1"""
 PURGE = (
     *ERASE,
     "DELETE FROM questions WHERE why = 'answered' AND at_ms < :unrated",
@@ -148,6 +181,29 @@ class Outcome:
     cost_nanos: int
     ttft_ms: float  # 0 where no text came
     total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What a whole answer tells of the model that gave it; None where that is not known.
+
+    A stream that its visitor stopped needs no field: its outcome is `cancelled`, its `ttft_ms` over 0.
+    """
+
+    over_length: bool | None = None  # it ran past the length that its question asks for
+    retracted: int | None = None  # sentences that were held back or taken back
+    abstain_reason: str | None = None  # "" where it was answered
+    despite_hit: bool | None = None  # it abstained, although the built-in finds an answer on the site
+    repairs: int | None = None  # requirements that the judge left to the rules
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many rows no longer tell of a visitor."""
+
+    calls: int
+    feedback: int
+    questions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +265,7 @@ class Ledger:
     async def reserve(self, attempt: Attempt, nanos: int, caps: Caps) -> Literal["day", "month"] | None:
         """Hold `nanos` for a call; where that would pass a cap hold nothing and tell which.
 
-        The sum and the new row are one transaction that runs alone, so that servers on one store share one budget.
+        Sums and new row are one transaction that runs alone, so that servers on one store share one budget.
         """
         now_ms = self._now_ms()
 
@@ -220,6 +276,7 @@ class Ledger:
             if day + nanos > caps.day_nanos:
                 return "day"
             _insert(connection, "calls", asdict(attempt) | _reserved(now_ms, nanos))
+            _charge(connection, now_ms, nanos)
             return None
 
         return await self.store.run(work, alone=True)
@@ -237,10 +294,22 @@ class Ledger:
             open_still = "id = :id AND (state = 'reserved' OR outcome = 'lost')"
             pairs = ", ".join(f"{name} = :{name}" for name in values)
             held = f"UPDATE calls SET {pairs} WHERE {open_still}"  # noqa: S608 - our own column names
-            if not _do(connection, held, values | {"id": attempt.id}).rowcount:
-                _insert(connection, "calls", asdict(attempt) | {"at_ms": begun_ms} | values, "ON CONFLICT DO NOTHING")
+            row = asdict(attempt) | {"at_ms": begun_ms} | values
+            if _do(connection, held, values | {"id": attempt.id}).rowcount:
+                known = _do(connection, "SELECT at_ms, reserved_nanos FROM calls WHERE id = :id", row).one()
+                _charge(connection, int(known.at_ms), outcome.cost_nanos - int(known.reserved_nanos))
+            elif _insert(connection, "calls", row, "ON CONFLICT DO NOTHING"):
+                _charge(connection, begun_ms, outcome.cost_nanos)
 
         await self.store.run(work)
+
+    async def remark(self, answer: str, signals: Signals) -> None:
+        """Write what an answer tells beside the call that gave it; what is None stays as it is."""
+        told = {name: value for name, value in asdict(signals).items() if value is not None}
+        pairs = ", ".join(f"{name} = :{name}" for name in told)
+        written = f"UPDATE calls SET {pairs} WHERE answer = :answer AND outcome = 'ok'"  # noqa: S608 - our own names
+        if told:
+            await self.store.run(lambda connection: _do(connection, written, told | {"answer": answer}))
 
     async def spent(self) -> Caps:
         """What today's and this month's calls come to, reservations included."""
@@ -312,7 +381,7 @@ class Ledger:
         return tuple(Unanswered(int(row[0]), *row[1:]) for row in rows)
 
     async def purge(self, keep_days: int) -> None:
-        """Forget visitors' ids, notes and questions past their days, and close what a dead process left open.
+        """Forget visitors' ids, notes and questions past their days; close what a dead process left open; sum anew.
 
         A lost call keeps its whole reservation as its cost: the provider may have charged that, and a bound errs high.
         """
@@ -323,14 +392,30 @@ class Ledger:
         def work(connection: Connection) -> None:
             for statement in PURGE:
                 _do(connection, statement, values)
+            for statement in SUM_ANEW:
+                _do(connection, statement, _begun(now_ms))
 
-        await self.store.run(work)
+        await self.store.run(work, alone=True)
 
     async def erase(self, before_ms: int) -> int:
         """Forget what is kept of visitors from before a time: ids, notes, questions. The number of rows changed."""
 
         def work(connection: Connection) -> int:
             return sum(_do(connection, statement, {"before": before_ms}).rowcount for statement in ERASE)
+
+        return await self.store.run(work)
+
+    async def erase_visitor(self, *, visitor: str = "", answer: str = "") -> Erased:
+        """Forget one visitor, by their id here or by the id of an answer that they got or rated.
+
+        Ids and notes go, and questions that still lead to them by an answer. What was spent stays.
+        """
+
+        def work(connection: Connection) -> Erased:
+            whose = visitor or _do(connection, VISITOR_OF, {"answer": answer}).scalar()
+            # "-" is nobody's id: rows without a visitor are not this one's.
+            values = {"visitor": whose or "-", "answer": answer or "-"}
+            return Erased(**{what: _do(connection, how, values).rowcount for what, how in ERASE_VISITOR.items()})
 
         return await self.store.run(work)
 
@@ -341,9 +426,10 @@ def _do(connection: Connection, statement: str, values: dict[str, Any]) -> Any:
     return connection.execute(text(statement), values)
 
 
-def _insert(connection: Connection, table: str, values: dict[str, Any], ending: str = "") -> None:
+def _insert(connection: Connection, table: str, values: dict[str, Any], ending: str = "") -> int:
     names, slots = ", ".join(values), ", ".join(f":{name}" for name in values)
-    _do(connection, f"INSERT INTO {table} ({names}) VALUES ({slots}) {ending}", values)  # noqa: S608 - our own names
+    statement = f"INSERT INTO {table} ({names}) VALUES ({slots}) {ending}"  # noqa: S608 - our own names
+    return int(_do(connection, statement, values).rowcount)
 
 
 def _reserved(now_ms: int, nanos: int) -> dict[str, Any]:
@@ -356,12 +442,22 @@ def _settled(outcome: Outcome) -> dict[str, Any]:
     return values
 
 
+def _begun(now_ms: int) -> dict[str, int]:
+    """When this day and this month began, UTC."""
+    day_ms = now_ms // DAY_MS * DAY_MS
+    return {"day": day_ms, "month": day_ms - (datetime.fromtimestamp(day_ms / 1000, UTC).day - 1) * DAY_MS}
+
+
 def _spent(connection: Connection, now_ms: int) -> tuple[int, int]:
     """(today, this month): settled costs and outstanding reservations."""
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    begun = {"day": today, "month": today.replace(day=1)}
-    row = _do(connection, SPENT, {span: round(at.timestamp() * 1000) for span, at in begun.items()}).one()
+    row = _do(connection, SPENT, _begun(now_ms)).one()
     return int(row.day), int(row.month)
+
+
+def _charge(connection: Connection, at_ms: int, nanos: int) -> None:
+    """Count `nanos`, which may be negative, to the day on which a call was begun."""
+    if nanos:
+        _do(connection, CHARGE, {"day_ms": at_ms // DAY_MS * DAY_MS, "nanos": nanos})
 
 
 def _visitor_key(connection: Connection) -> str:

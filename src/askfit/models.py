@@ -31,6 +31,10 @@ PRICED_PROVIDERS = frozenset({"anthropic", "openai"})
 # A bound must hold for text that is denser than English prose: code, figures and CJK come to about 2.3 bytes per token
 # where estimate_tokens reckons 3.6.
 BOUND_MARGIN = 1.6
+# Anthropic adds instructions of its own and marks every chunk where documents may be cited; how much it does not say
+# ("a slight increase"). A published request of two five-word chunks counted 566 tokens; a chunk's share is a guess.
+CITING_TOKENS = 600
+CHUNK_TOKENS = 8
 LEAST_WINDOW_TOKENS = 128_000  # of the models one meets
 _DATED = re.compile(r"-20\d{6}$")  # claude-haiku-4-5-20251001 is claude-haiku-4-5
 
@@ -47,6 +51,7 @@ class ModelFacts:
     ttls: tuple[str, ...] = ()  # that a caller may ask for; (): the provider caches by itself, or not at all
     tokenizer_ratio: float = 1.0
     dearer_past_tokens: int = 0  # 0: never
+    citations: bool = False  # does the provider cite documents by itself?
     retirement: str = ""  # ISO date: not before it; "" where none is told
     source: str = "no facts: cautious defaults"
     basis: Literal["documented", "observed", ""] = ""
@@ -168,18 +173,27 @@ def cost_nanos(model: str, usage: Usage, at: datetime | None = None) -> int:
 # ---------------------------------------------------------------- bounds
 
 
+def given(model: str, prompt: Prompt) -> Prompt:
+    """The form of the prompt that this model gets: with documents to cite where its provider cites by itself."""
+    return prompt.cited if prompt.cited and facts(model).citations else prompt
+
+
 def prompt_tokens(model: str, prompt: Prompt) -> int:
     """An estimate of what the model will count as input."""
-    schema = json.dumps(dict(prompt.output_schema)) if prompt.output_schema else ""
-    parts = (prompt.instructions, prompt.prefix, schema, *(message.text for message in prompt.messages))
-    return math.ceil(sum(map(estimate_tokens, parts)) * facts(model).tokenizer_ratio)
+    asked = given(model, prompt)
+    schema = json.dumps(dict(asked.output_schema)) if asked.output_schema else ""
+    chunks = [chunk.text for document in (*asked.documents, *asked.found) for chunk in document]
+    parts = (asked.instructions, asked.prefix, schema, *(message.text for message in asked.messages), *chunks)
+    citing = CITING_TOKENS + CHUNK_TOKENS * len(chunks) if chunks else 0
+    return math.ceil((sum(map(estimate_tokens, parts)) + citing) * facts(model).tokenizer_ratio)
 
 
 def max_cost_nanos(model: str, prompt: Prompt) -> int:
     """The most that a call can cost: dense text, nothing read from the cache, all of it written, all output used."""
     if model.partition(":")[0] in FREE_PROVIDERS:
         return 0
-    tokens, output = math.ceil(prompt_tokens(model, prompt) * BOUND_MARGIN), prompt.max_output_tokens
+    tokens = math.ceil(prompt_tokens(model, prompt) * BOUND_MARGIN)
+    output = given(model, prompt).max_output_tokens
     worst = [Usage(tokens, output), Usage(tokens, output, 0, tokens)]  # OpenAI writes without being asked
     if prompt.cache_ttl == "1h":
         worst.append(Usage(tokens, output, 0, tokens, tokens))

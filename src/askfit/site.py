@@ -59,7 +59,12 @@ class Site:
 
     def visitor_id(self, address: str) -> str:
         """A keyed hash of a visitor's address: the same visitor, never the address."""
-        return hmac.new(self.ledger.visitor_key, _household(address).encode(), hashlib.sha256).hexdigest()[:24]
+        return visitor_id(self.ledger.visitor_key, address)
+
+
+def visitor_id(key: bytes, address: str) -> str:
+    """What a visitor of that address is called in a ledger with that key."""
+    return hmac.new(key, _household(address).encode(), hashlib.sha256).hexdigest()[:24]
 
 
 def _household(address: str) -> str:

@@ -14,13 +14,14 @@ _HIDDEN = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _WORD = re.compile(r"[^\W_]+(?:[’'][^\W_]+)*[+#]*|[+#]+")
-# A sentence ends at .!?… (closing quotes and brackets with it) before white space, or at a line's end.
-_END = re.compile(r"[.!?…。！？]+[\"'”’)\]»]*(?=\s|$)|\n+")
+# A sentence ends at .!?… (with closing quotes and brackets) before white space, at 。！？ anyhow, or at a line's end.
+_END = re.compile(r"[.!?…。！？]+(?:[ \u00a0\u202f]»|[\"'”’)\]»」』）])*(?=\s|$)|[。！？]+[”’」』）]*|\n+")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[“\"'])(?:e\.g|i\.e|etc|vs|cf|approx|ca|no|nos|fig|vol|pp?|mr|mrs|ms|dr|prof|sr|jr|st|inc|ltd|co|corp|dept|est|"
     r"jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec|z\.b|bzw|u\.a|d\.h|usw|[A-Za-z]|[A-Za-z](?:\.[A-Za-z])+)\.$",
     re.IGNORECASE,
 )
+_ITEM = re.compile(r"[\s>*•–-]*(?:\d{1,3}|[A-Za-z])\.")
 _BYTES_PER_TOKEN = 3.6  # of English prose with Claude 4's tokenizer: an estimate that errs high
 
 
@@ -73,6 +74,8 @@ def sentence_spans(text: str) -> Iterator[tuple[int, int]]:
     for match in _END.finditer(text):
         end = match.end()
         stop = match.group()[0] == "."
+        if stop and _ITEM.fullmatch(text[max(start, text.rfind("\n", 0, end) + 1) : end]):
+            continue  # "1. First": the number of a list
         if stop and (_ABBREVIATION.search(text[max(start, end - 16) : end]) or _goes_on(text, end)):
             continue
         yield from _span(text, start, end)

@@ -86,6 +86,8 @@ class Skill:
     last_used: str = ""
     evidence: str = ""
     aliases: tuple[str, ...] = ()
+    sheet: str = ""  # the name of its sheet, where a workbook has several with skills
+    sheet_row: int = 0  # the row's number as that sheet shows it
 
 
 # ---------------------------------------------------------------- a call to a model
@@ -98,8 +100,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """The least that a provider may cite: one line of a section, a paragraph or a list item."""
+
+    text: str
+    section: int = 0  # the section's number; 0: a heading, which nothing rests on
+    start: int = 0  # where it begins in the section's text, in characters
+
+
+Chunks = tuple[Chunk, ...]  # one document for a provider that cites by itself
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is given. `instructions` then `prefix` are the cached part: the same bytes for every visitor."""
+    """What a model is given. `instructions`, `prefix`, `documents` are the cached part: the same bytes for everyone."""
 
     instructions: str
     prefix: str  # the corpus or the matrix; "" where nothing is shared between calls
@@ -108,6 +122,9 @@ class Prompt:
     output_schema: Mapping[str, Any] | None = None  # JSON Schema: the answer is one JSON object of this form
     sha: str = ""  # of the prompt files that made it, for the ledger
     cache_ttl: Literal["", "5m", "1h"] = "5m"  # how long the provider shall keep the cached part; "": not at all
+    documents: tuple[Chunks, ...] = ()  # sections as documents that can be cited, shared between calls
+    found: tuple[Chunks, ...] = ()  # the same, for this question only
+    cited: Prompt | None = None  # the same prompt with its sections as documents, for models that cite by themselves
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,12 +315,22 @@ class Answer(Seen):
 
 
 class Evidence(Seen):
-    """A row of the matrix that bears on a requirement."""
+    """A row of the matrix that bears on a requirement.
+
+    `row` is one row in all (Skill.row). Of a workbook with several sheets, people look for `sheet` and `sheet_row`.
+    """
 
     skill: str
     row: int
     level: float
     relation: Literal["exact", "alias", "adjacent"]
+    sheet: str = ""
+    sheet_row: int = 0
+
+    @property
+    def place(self) -> str:
+        """Where the owner finds it: "row 14", "Tools, row 4"."""
+        return f"{self.sheet}, row {self.sheet_row}" if self.sheet else f"row {self.row}"
 
 
 class Requirement(Seen):

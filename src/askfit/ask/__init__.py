@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -54,6 +55,7 @@ from askfit.ask.question import (
     understand,
 )
 from askfit.errors import AskfitError, ProviderError
+from askfit.ledger import Signals
 from askfit.routing import BUILTIN
 from askfit.site import Site
 from askfit.text import sentences
@@ -92,6 +94,23 @@ CUT_SHORT = "The answer was cut off at its longest length."
 MOST_ATTACHED = 6  # sentences of an uncited answer that are searched for
 
 
+@dataclass(slots=True)
+class _Wait:
+    """What the visitor waits: from the question on, through every model that failed before one answered."""
+
+    begun: float = field(default_factory=time.perf_counter)
+    first_ms: float = 0.0  # until text was shown
+
+    def elapsed_ms(self) -> float:
+        return (time.perf_counter() - self.begun) * 1000
+
+    def over(self, events: list[Shown]) -> list[Shown]:
+        """The events as they are; the first text among them ends the wait."""
+        if not self.first_ms and any(isinstance(event, Delta) for event in events):
+            self.first_ms = self.elapsed_ms()
+        return events
+
+
 async def stream(
     site: Site,
     question: str,
@@ -102,8 +121,8 @@ async def stream(
     feature: str = "ask",
 ) -> AsyncIterator[Event]:
     """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed."""
-    asked = await asyncio.to_thread(_asked, site, feature, question, history)
-    call, judge = await asyncio.to_thread(_prepared, site, feature, asked, visitor)
+    wait = _Wait()
+    asked, call, judge = await asyncio.to_thread(_prepared, site, feature, question, history, visitor)
     reading = Reading(site.corpus.sections, judge)
     opened: Opened | None = None
     held: list[Event] = []
@@ -122,14 +141,14 @@ async def stream(
                         for event in _begun(site, asked, call, item, conversation, held):
                             yield event
                     case Text(text):
-                        for event in reading.feed(text):
+                        for event in wait.over(reading.feed(text)):
                             yield event
-                    case Settled():
-                        *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, opened, item)
+                    case Settled() if opened:
+                        *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, wait, item)
                         for event in ending:
                             yield event
-                        _count_length(asked, reading, call, opened, item)
-                        await _keep(site, asked, call, done)
+                        signals = await asyncio.to_thread(_signals, site, feature, asked, reading, opened, item, done)
+                        await _keep(site, asked, call, done, signals)
                         yield done
     except Exception as error:
         if opened is None:
@@ -150,10 +169,13 @@ def _asked(site: Site, feature: str, question: str, history: Sequence[Turn]) -> 
     return replace(understand(text, bounded(turns), name), refused=refused)
 
 
-def _prepared(site: Site, feature: str, asked: Question, visitor: str) -> tuple[Call, Judge]:
-    """The call to make, and what its answer must pass."""
+def _prepared(
+    site: Site, feature: str, question: str, history: Sequence[Turn], visitor: str
+) -> tuple[Question, Call, Judge]:
+    """The question, the call to make, and what its answer must pass: all in one hop to another thread."""
+    asked = _asked(site, feature, question, history)
     call = _call(site, feature, asked, visitor)
-    return call, _judge(site, asked, call)
+    return asked, call, _judge(site, asked, call)
 
 
 def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:
@@ -175,12 +197,13 @@ def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:
 def _judge(site: Site, asked: Question, call: Call) -> Judge:
     """What this feature's sentences must pass. Where only the built-in answers, there is nothing to check."""
     mode = site.settings.features[call.feature].ground
+    prompt = call.prompt.cited or call.prompt  # its instructions are those of the plain form and more
     if mode == "off" or asked.refused or builtin_only(site, call.feature):
-        return Judge(call.prompt)
+        return Judge(prompt)
     about = site.settings.site
     turns = [(turn.question, turn.answer) for turn in asked.history]
     ground = Ground(evidence(Shared(site.corpus)), asked.text, turns, f"{about.name} {about.url} {about.contact}")
-    return Judge(call.prompt, ground, strict=mode == "strict")
+    return Judge(prompt, ground, strict=mode == "strict")
 
 
 def _begun(
@@ -214,15 +237,13 @@ def _failed(error: Exception, *, partial: bool) -> Failed:
     return Failed(code=error.code, message=str(error), retry_after_s=wait, partial=partial)
 
 
-def _end(
-    site: Site, asked: Question, reading: Reading, judge: Judge, opened: Opened | None, settled: Settled
-) -> list[Event]:
+def _end(site: Site, asked: Question, reading: Reading, judge: Judge, wait: _Wait, settled: Settled) -> list[Event]:
     """What follows the model's last word: held text, the honest sentence, late citations, the cost."""
-    events: list[Event] = list(reading.finish())
+    events: list[Event] = list(wait.over(reading.finish()))
     off_limits = [word for one in site.settings.features.values() for word in one.off_limits]
     reason = _reason(site, asked, reading, judge)
     if reason:
-        events += _honestly(site, asked, reading, reason)
+        events += wait.over(_honestly(site, asked, reading, reason))
     elif not reading.cited:
         events += _attached(site, reading.text)
     if judge.unborne and not judge.strict:
@@ -241,32 +262,52 @@ def _end(
             estimated=usage.estimated,
         ),
         cost_usd=settled.cost_nanos / NANOS_PER_USD,
-        ttft_ms=round(settled.ttft_ms, 2),
-        total_ms=round(settled.total_ms, 2),
+        ttft_ms=round(wait.first_ms, 2),
+        total_ms=round(wait.elapsed_ms(), 2),
         follow_ups=offered(site.corpus, asked, site.settings.site, off_limits, abstained=reason is not None),
     )
     return [*events, done]
 
 
-def _count_length(asked: Question, reading: Reading, call: Call, opened: Opened | None, settled: Settled) -> None:
-    """Count a model's answer that ran past its length: what speaks for another model."""
+def _signals(
+    site: Site, feature: str, asked: Question, reading: Reading, opened: Opened, settled: Settled, done: Event
+) -> Signals | None:
+    """What the answer tells of its model: what speaks for another one. None where no model was asked."""
+    if opened.model == BUILTIN or not isinstance(done, AskDone):
+        return None
     over = settled.finish_reason == "length" or lengths.is_over(asked, reading.text)
-    if over and opened and opened.model != BUILTIN:
-        telemetry.count_over_length(call.feature, opened.model)
+    if over:
+        telemetry.count_over_length(feature, opened.model)
+    unfit = done.abstain_reason in (reasons.HOSTILE, reasons.OFF_LIMITS)
+    return Signals(
+        over_length=over,
+        retracted=reading.retracted,
+        abstain_reason=done.abstain_reason or "",
+        despite_hit=done.abstained and not unfit and not reply(site.corpus, asked)[0].startswith("[[none"),
+    )
 
 
-async def _keep(site: Site, asked: Question, call: Call, done: Event) -> None:
-    """Tell the gap inbox of the question, if the owner keeps questions. A ledger that fails takes no answer away."""
+async def _keep(site: Site, asked: Question, call: Call, done: Event, signals: Signals | None) -> None:
+    """Write what the answer tells of its model, and the question for the gap inbox if the owner keeps questions.
+
+    A ledger that fails takes no answer away.
+    """
+    try:
+        if signals:
+            await site.ledger.remark(call.answer, signals)
+        await _keep_question(site, asked, call, done)
+    except Exception:
+        log.exception("What an answer told could not be kept.")
+
+
+async def _keep_question(site: Site, asked: Question, call: Call, done: Event) -> None:
     unkept = not site.settings.file.privacy.keep_questions_days
     unfit = isinstance(done, AskDone) and done.abstain_reason in (reasons.HOSTILE, reasons.OFF_LIMITS)
     if unkept or unfit or asked.refused or not isinstance(done, AskDone):
         return
     after = f" (after: {asked.history[-1].question})" if asked.earlier else ""
     reason = (done.abstain_reason or reasons.NOT_IN_CORPUS) if done.abstained else None
-    try:
-        await site.ledger.keep_question(asked.text + after, feature=call.feature, answer=call.answer, reason=reason)
-    except Exception:
-        log.exception("A question could not be kept for the gap inbox.")
+    await site.ledger.keep_question(asked.text + after, feature=call.feature, answer=call.answer, reason=reason)
 
 
 def _reason(site: Site, asked: Question, reading: Reading, judge: Judge) -> str | None:
@@ -276,6 +317,8 @@ def _reason(site: Site, asked: Question, reading: Reading, judge: Judge) -> str 
     if reading.control:
         if named := reasons.of_control(reading.control.control):
             return named
+    elif judge.ground and judge.leaked and not reading.cited:
+        return reasons.HOSTILE  # of what is left nothing rests on a page
     elif reading.text and (reading.cited or not abstain.says_not(reading.text)):
         return None
     elif judge.leaked and not reading.text:

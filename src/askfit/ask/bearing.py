@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote as percent_encoded
 
 from askfit.ask.terms import Statement, content, statements
@@ -12,6 +13,8 @@ MOST_QUOTE_CHARACTERS = 300
 LEAST_SHARE = 0.34  # of the sentence's meaningful words: under a third, another sentence is meant
 MOST_FRAGMENT_WORDS = 10  # of a quote that an address carries whole; a longer one is told by its ends
 END_WORDS = 4
+# Cells of a table, and what a page's typographer draws as a dash or an ellipsis: no browser finds words across these.
+_REDRAWN = re.compile(r" \| |\s*(?:-{2,3}|\.{3})\s*")
 _NO_PAGE = (".pdf", ".docx", ".txt", ".json", ".md")
 LEAST_SHARED = 3  # words that bear a sentence even where it is long
 
@@ -79,7 +82,8 @@ def place(url: str, quote: str) -> str:
     A browser that does not know text fragments, or does not find the words, opens the anchor.
     """
     page, _, anchor = url.partition("#")
-    lines = [line for line in quote.split("\n") if line.strip()]
+    lines = [max(_REDRAWN.split(line), key=len) for line in quote.split("\n")]
+    lines = [line for line in lines if line.strip()]
     if not page or not lines or page.casefold().endswith(_NO_PAGE) or anchor.startswith(("/", "!")) or ":~:" in anchor:
         return url
     first, last = lines[0].split(), lines[-1].split()

@@ -2,15 +2,16 @@
 
 The same text gives the same visible words, sentences and citations however it is cut. Knows no model and no network.
 
-A marker is `[[12]]` or `[[3, 12]]`: the sentence before it rests on those sections. `[[none]]` says that the site does
-not say; `[[none 12]]` names the nearest section too, `[[none: hostile]]` a reason. Broken markers are dropped as well.
+A marker is `[[12]]` or `[[3, 12]]`: the sentence before it rests on those sections. `[[12:340-395]]` names characters
+of the section too: so a provider that cites by itself tells what it cites. `[[none]]` says that the site does not say;
+`[[none 12]]` names the nearest section too, `[[none: hostile]]` a reason. Broken markers are dropped as well.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from askfit.ask.bearing import bearing_quote, place
@@ -26,6 +27,7 @@ _MARKER = re.compile(rf"\[ ?\[++({_BODY}+)(?:(\])|(?=[^\]]))")
 _UNFINISHED = re.compile(rf"\[(?: ?|\d[\d, ]{{0,30}}| ?\[+{_BODY})\Z")
 _SINGLE = re.compile(r"\[(?=[\d, ]{1,31}\])(\d{1,6}(?: ?, ?\d{1,6})*)\]")
 _REFERENCE = re.compile(r"[ \d,;]*(?:none\b)?", re.IGNORECASE)  # what a broken marker may have held
+_PLACE = re.compile(r"\s*(\d{1,6}):(\d{1,7})-(\d{1,7})\s*")
 _UNSEEN = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127, 0x200B, 0x2060, 0xFEFF])
 _UNSEEN[13] = None  # "\r\n" is "\n"
 
@@ -36,6 +38,7 @@ class Marker:
 
     numbers: tuple[int, ...]
     control: str = ""
+    place: tuple[int, int] | None = None  # characters of the one section's text, from and before
 
 
 class Lexer:
@@ -127,6 +130,9 @@ def _numbers(body: str) -> tuple[int, ...]:
 
 
 def _read_marker(body: str) -> Marker:
+    if place := _PLACE.fullmatch(body):
+        number, start, end = map(int, place.groups())
+        return Marker((number,), place=(start, end))
     folded = body.strip().casefold()
     return Marker(_numbers(body), folded if folded.startswith("none") else "")
 
@@ -166,7 +172,7 @@ class Reading:
     _lexer: Lexer = field(init=False)
     _sent: int = 0  # characters of `text` that the visitor already has
     _judged: int = 0  # where the last kept sentence ends
-    _marks: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # (character that they follow, numbers)
+    _marks: list[tuple[int, Marker]] = field(default_factory=list)  # (character that it follows, marker)
 
     def __post_init__(self) -> None:
         self._lexer = Lexer(lambda number: 0 < number <= len(self.sections))
@@ -187,7 +193,7 @@ class Reading:
             elif piece.control:
                 self._heed(piece, shown)
             else:
-                self._marks.append((max(0, len(self.text) - 1), piece.numbers))
+                self._marks.append((max(0, len(self.text) - 1), piece))
         self._judge_finished(shown, final=final)
         opened = self.text[self._judged :]
         self._send(self._judged + (len(opened) if final else self.judge.sendable(opened)), shown)
@@ -205,7 +211,7 @@ class Reading:
         """Judge each sentence that no later text can change: all but the last, and that one at the end."""
         while len(spans := list(sentence_spans(self.text[self._judged :]))) > (0 if final else 1):
             start, end = (self._judged + offset for offset in spans[0])
-            marked = tuple(number for at, numbers in self._marks if at < end for number in numbers)
+            marked = tuple(number for at, marker in self._marks if at < end for number in marker.numbers)
             if self.judge.keeps(self.text[start:end], marked):
                 self._keep(start, end, shown)
             else:
@@ -213,9 +219,9 @@ class Reading:
 
     def _keep(self, start: int, end: int, shown: list[Shown]) -> None:
         self._send(end, shown)
-        numbers = [number for at, marked in self._marks if at < end for number in marked]
+        markers = [marker for at, marker in self._marks if at < end]
         self._marks = [mark for mark in self._marks if mark[0] >= end]
-        citations = self._cite(self.text[start:end], numbers)
+        citations = self._cite(self.text[start:end], markers)
         shown.extend(citations)
         self.cited += bool(citations)
         self.sentences += 1
@@ -231,7 +237,7 @@ class Reading:
         self.text = self.text[: self._judged] + (between if rest and self._judged else "")
         by = moved_from - len(self.text)
         self.text += rest
-        self._marks = [(at - by, numbers) for at, numbers in self._marks if at >= moved_from]
+        self._marks = [(at - by, marker) for at, marker in self._marks if at >= moved_from]
         self.retracted += 1
 
     def _cut_back(self, to: int, shown: list[Shown]) -> None:
@@ -244,19 +250,23 @@ class Reading:
             shown.append(Delta(text=self.text[self._sent : to]))
             self._sent = to
 
-    def _cite(self, sentence: str, numbers: Sequence[int]) -> list[Citation]:
+    def _cite(self, sentence: str, markers: Sequence[Marker]) -> list[Citation]:
         """A citation for each marker whose section is there and bears the sentence."""
         cited: list[Citation] = []
-        for number in dict.fromkeys(numbers):
+        for number, at in dict.fromkeys((number, marker.place) for marker in markers for number in marker.numbers):
             section = self.sections[number - 1] if 0 < number <= len(self.sections) else None
-            if section and len(cited) < MOST_CITATIONS and (citation := cite(self.sentences, sentence, section)):
-                cited.append(citation)
+            if section and len(cited) < MOST_CITATIONS and (citation := cite(self.sentences, sentence, section, at)):
+                cited += [citation] if citation not in cited else []
         return cited
 
 
-def cite(index: int, sentence: str, section: Section) -> Citation | None:
-    """The citation of a section for the answer's sentence of that index, if the section bears it."""
-    quote = bearing_quote(sentence, section)
+def cite(index: int, sentence: str, section: Section, at: tuple[int, int] | None = None) -> Citation | None:
+    """The citation of a section for the answer's sentence of that index, if the section bears it.
+
+    Of the characters `at`, the quote is taken where they bear the sentence; else from wherever the section does.
+    """
+    quote = bearing_quote(sentence, replace(section, text=section.text[slice(*at)])) if at else None
+    quote = quote or bearing_quote(sentence, section)
     if quote is None:
         return None
     url = place(section.url, quote)

@@ -6,6 +6,7 @@ How sentences are weighed stands in weighing, how sure one must be in sureness.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -20,15 +21,18 @@ from askfit.ask.weighing import Asked, Candidate, candidates, same_question, wei
 from askfit.corpus import Corpus
 from askfit.types import Section
 
-PASSAGES = 8
+PASSAGES = 12
 PLAIN = 4  # by the question's own words alone
 WIDE = 60  # to find the pages on the owner among many essays
 MOST_SENTENCES = 3
 MOST_WORDS = 60  # shown; a single longer sentence is shown whole, up to the next bound
+# Of a question about the world, where the best sentence is often the second or third: more, if it is likely enough.
+MOST_WORDS_OF_WORLD = 100
+SHARPNESS = 3.4  # how likely each sentence is the one that is sought: a softmax of the scores
+LEAST_LIKELY = 0.0005  # for each word of it
 MOST_FOLLOW_UPS = 3
 GOES_WITH, GOES_WITH_OTHER = 0.6, 0.7  # of the best score: a further sentence of the same section, of another
 AS_SURE, AS_SURE_OTHER = 0.5, 0.6  # of how sure the best sentence is
-ALONGSIDE = 0.5  # of the best score: a further sentence where the question is not about the owner
 REPEATS = 0.7
 _LEANS_BACK = re.compile(r"(?:it|its|he|she|his|her|they|their|this|that|these|those|such)\b", re.IGNORECASE)
 _AT_NAME = re.compile(r"\bat (?:the )?([^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*)")
@@ -105,10 +109,11 @@ def choose(asked: Asked, found: Sequence[Candidate]) -> list[Candidate]:
     """The best sentence and what goes with it, within the bounds, in the order in which the site says it."""
     best = found[0]
     chosen = [best]
+    most = MOST_WORDS if asked.question.personal else MOST_WORDS_OF_WORLD
     for other in _companions(asked, best, found):
         if len(chosen) == MOST_SENTENCES:
             break
-        fits = sum(one.statement.words for one in chosen) + other.statement.words <= MOST_WORDS
+        fits = sum(one.statement.words for one in chosen) + other.statement.words <= most
         if fits and not any(_repeats(one, other) for one in chosen):
             chosen.append(other)
     return sorted(chosen, key=lambda one: (one.section.id != best.section.id, one.section.id, one.at))
@@ -117,19 +122,29 @@ def choose(asked: Asked, found: Sequence[Candidate]) -> list[Candidate]:
 def _companions(asked: Asked, best: Candidate, found: Sequence[Candidate]) -> Iterable[Candidate]:
     """Sentences that may stand with the best one, in the order in which they are wanted."""
     near = {one.at: one for one in found if one.section.id == best.section.id}
-    sure = certainty(asked, best)
     if best.at - 1 in near and _LEANS_BACK.match(best.text):
         yield near[best.at - 1]
     if same_question(asked, best.section):
         yield from (near[at] for at in sorted(near) if at > best.at)
         return
+    if not asked.question.personal:
+        yield from _likely(found)
+        return
+    sure = certainty(asked, best)
     for other in found[1:]:
         least, as_sure = (
             (GOES_WITH, AS_SURE) if other.section.id == best.section.id else (GOES_WITH_OTHER, AS_SURE_OTHER)
         )
-        goes = other.score >= least * best.score and certainty(asked, other) >= as_sure * sure
-        if goes or (not asked.question.personal and other.score >= ALONGSIDE * best.score):
+        if other.score >= least * best.score and certainty(asked, other) >= as_sure * sure:
             yield other
+
+
+def _likely(found: Sequence[Candidate]) -> list[Candidate]:
+    """What may hold the answer if the best sentence does not, by how likely that is for each word to be read."""
+    likely = [math.exp(SHARPNESS * (one.score - found[0].score)) for one in found]
+    total = sum(likely)
+    worth = [(one, share / total / max(one.statement.words, 1)) for one, share in zip(found, likely, strict=True)]
+    return [one for one, each in sorted(worth[1:], key=lambda pair: -pair[1]) if each >= LEAST_LIKELY]
 
 
 def _repeats(one: Candidate, other: Candidate) -> bool:

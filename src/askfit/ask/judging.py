@@ -13,13 +13,16 @@ from functools import lru_cache
 
 from askfit.ask.citing import without_markers
 from askfit.ask.ground import Ground
-from askfit.text import word_spans, words
+from askfit.ask.leaks import Watch, first_sign, hidden_of
+from askfit.ask.terms import content
+from askfit.text import stands_in, word_spans, words
 from askfit.types import Prompt
 
 log = logging.getLogger(__name__)
 
 LEAK_WORDS = 8  # in a row: eight words of the instructions do not come together by chance
 WHOLE_WORDS = 5  # in a row: a sentence of nothing but our instructions, however short
+NEAR = 6  # sections that a sentence shaped like a disclosure may stand in, besides those that it names
 HELD_WORDS = 3  # in a row: so few may yet become eight, so they wait until the sentence goes another way
 _TAG = re.compile(r"</?\s*(?:section|passages|contents|question)\b|<(?:/|/?[a-z]{1,8})?\Z", re.IGNORECASE)
 _WHOLE_TAG = re.compile(r"</?\s*(?:section|passages|contents|question)\b", re.IGNORECASE)
@@ -51,8 +54,10 @@ class Judge:
     _short: Runs = frozenset()
     _starts: Runs = frozenset()
     _before: list[str] = field(default_factory=list)
+    _watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self._watch = Watch(hidden_of(self.prompt.instructions))
         self._runs, self._short, self._starts = _hidden(self.prompt.instructions)
 
     def keeps(self, sentence: str, cited: tuple[int, ...] = ()) -> bool:
@@ -63,15 +68,41 @@ class Judge:
             or (len(said) >= WHOLE_WORDS and self._short >= _runs(said, WHOLE_WORDS))
             or bool(_WHOLE_TAG.search(sentence))
         )
+        leaks = self._gives_away(sentence, cited) or leaks or (self._suspect and not cited)
         self._before = (self._before + said)[-(LEAK_WORDS - 1) :]  # a run may begin in the sentence before
         if leaks:
             self.leaked += 1
             return False
         kinds = self.ground.unborne(sentence, cited) if self.ground else ()
         if kinds:
+            self._tell(kinds)
             self.unborne += kinds
-            log.warning("A sentence of an answer is not borne by the site: %s.", ", ".join(kinds))  # never its words
         return not (kinds and self.strict)
+
+    def _tell(self, kinds: tuple[str, ...]) -> None:
+        """One line in the log for an answer, however many of its sentences go; never their words."""
+        level = logging.DEBUG if self.unborne else logging.WARNING
+        log.log(level, "A sentence of an answer is not borne by the site: %s.", ", ".join(kinds))
+
+    @property
+    def _suspect(self) -> bool:
+        """Has this answer given something away? Then more of it may be the same: only what names a section is kept."""
+        return self.leaked > 0 and self.ground is not None
+
+    def _gives_away(self, sentence: str, cited: tuple[int, ...]) -> bool:
+        """Our instructions in another form, or what is shaped like them and stands on no page.
+
+        Without a ground nothing is known of the pages: then only what is surely ours counts.
+        """
+        form = self._watch.leak(sentence)
+        if form != "disclosure":
+            return bool(form)
+        if self.ground is None:
+            return False
+        sections = self.ground.evidence.sections
+        named = [number - 1 for number in cited if 0 < number <= len(sections)]
+        near = self.ground.evidence.near(set(content(sentence)), frozenset(), NEAR)
+        return not any(stands_in(sentence, sections[at].text) for at in (*named, *near))
 
     def sendable(self, open_sentence: str) -> int:
         """How many characters of a sentence that is still coming may show already."""
@@ -83,6 +114,8 @@ class Judge:
             limits.append(tag.start())
         if self.ground and self.strict:
             limits.append(self.ground.known_until(open_sentence))
+        if self.ground:
+            limits.append(0 if self._suspect or self._watch.begins(open_sentence) else first_sign(open_sentence))
         return min(limits)
 
     def _held_by_run(self, spans: list[tuple[str, int]]) -> int:

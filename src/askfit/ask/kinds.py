@@ -57,7 +57,9 @@ _WHAT_IS = re.compile(
 )
 _HOLDS: dict[Wants, re.Pattern[str]] = {
     "date": re.compile(
-        rf"\b(?:1\d{{3}}|20\d\d)s?\b|\b(?:{_MONTH}|century|centuries|decade|spring|summer|autumn|winter)\b"
+        rf"\b(?:1\d{{3}}|20\d\d)s?\b|\b(?:in|by|since|until|of) (?:AD )?[1-9]\d\d\b(?!,)"
+        rf"|\b\d{{1,2}}(?:st|nd|rd|th)[ -]centur(?:y|ies)\b"
+        rf"|\b(?:{_MONTH}|century|centuries|decade|spring|summer|autumn|winter)\b"
     ),
     "number": _FIGURES,
     "duration": re.compile(

@@ -1,28 +1,39 @@
 """Make the prompt of one turn: what every visitor shares first, byte for byte the same, then what is asked now.
 
 Two regimes, one interface. While the corpus fits every model that may answer, all of it is the shared prefix. Past
-that the prefix keeps the table of contents, and the passages found for the question come with it. Knows no provider.
+that the prefix keeps the table of contents, and the passages found for the question come with it.
+
+Two forms of each: sections as text, whose numbers the model writes as markers; and, where a candidate's provider cites
+by itself, the same sections as documents of chunks that it can point at. Knows no provider.
 """
 
 from __future__ import annotations
 
+import hashlib
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from itertools import groupby
 from typing import Literal
 
 from askfit.ask.lengths import length_of
 from askfit.ask.question import Question, Turn
 from askfit.corpus import Corpus
+from askfit.models import facts
 from askfit.prompts import load_prompt
 from askfit.routing import BUILTIN, cache_plan, candidates, regime
 from askfit.site import Site
 from askfit.text import estimate_tokens
-from askfit.types import Message, Prompt, Section
+from askfit.types import Chunk, Chunks, Message, Prompt, Section
 
 MOST_CONTENTS_TOKENS = 4_000
 MOST_PASSAGE_TOKENS = 4_000
 PASSAGES = 8
+MOST_DOCUMENTS = 200  # to cite; Anthropic tells no limit, others have seen 200 accepted: more pages share documents
+# A citation costs some 18 output tokens where a marker costs five: a published answer of 16 words with two has 51.
+CITED_LENGTH = 1.5
 # Text that could close our own tags: its "<" becomes "‹". "<div>" and "a < b" stay as they are.
 _OUR_TAGS = re.compile(r"<(?=\s*/?\s*(?:section|passages|contents|question)\b)", re.IGNORECASE)
 
@@ -46,17 +57,48 @@ def make_prompt(site: Site, feature: str, asked: Question, passages: Sequence[Se
     shared = Shared(site.corpus)
     whole = fits(site, feature)
     prefix = whole_prefix(shared) if whole else contents_prefix(shared)
-    said = tagged("question", asked.text)
-    if not whole:
-        said = f"{_passages(shared, passages)}\n\n{said}"
-    return Prompt(
+    question = tagged("question", asked.text)
+    found = [] if whole else _fitting(shared, passages)
+    prompt = Prompt(
         instructions=file.render(name=site.settings.site.name),
         prefix=prefix,
-        messages=(*_messages(asked.history), Message("user", said)),
+        messages=(
+            *_messages(asked.history),
+            Message("user", question if whole else f"{_passages(found)}\n\n{question}"),
+        ),
         max_output_tokens=length_of(asked).tokens,
         sha=file.sha,
         cache_ttl=_cache_ttl(site, feature, prefix),
     )
+    if not any(facts(model).citations for model in candidates(site.settings, feature)):
+        return prompt
+    if whole:
+        return _citing(prompt, question, prefix="", documents=whole_documents(shared))
+    return _citing(prompt, question, prefix=prefix, found=documents_of(found))
+
+
+def _citing(
+    prompt: Prompt,
+    question: str,
+    *,
+    prefix: str,
+    documents: tuple[Chunks, ...] = (),
+    found: tuple[Chunks, ...] = (),
+) -> Prompt:
+    """The prompt with its other form: the sections as documents, where the text and the passages were."""
+    more = load_prompt("ask_citing")
+    sha = hashlib.sha256(f"{prompt.sha}{more.sha}".encode()).hexdigest()[:12]
+    cited = replace(
+        prompt,
+        instructions=f"{prompt.instructions}\n\n{more.text}",
+        prefix=prefix,
+        messages=(*prompt.messages[:-1], Message("user", question)),
+        max_output_tokens=math.ceil(prompt.max_output_tokens * CITED_LENGTH),
+        sha=sha,
+        documents=documents,
+        found=found,
+    )
+    return replace(prompt, sha=sha, cited=cited)
 
 
 def _cache_ttl(site: Site, feature: str, prefix: str) -> Literal["", "5m", "1h"]:
@@ -87,6 +129,32 @@ def whole_prefix(shared: Shared) -> str:
 
 
 @lru_cache(maxsize=2)
+def whole_documents(shared: Shared) -> tuple[Chunks, ...]:
+    """Every section, in the corpus' order, as documents that can be cited."""
+    return documents_of(enumerate(shared.corpus.sections, 1))
+
+
+def documents_of(numbered: Iterable[tuple[int, Section]]) -> tuple[Chunks, ...]:
+    """A document a page; where pages are many, a document for a few neighbours."""
+    pages = [list(page) for _, page in groupby(numbered, key=lambda pair: pair[1].document)]
+    size = math.ceil(len(pages) / MOST_DOCUMENTS) or 1
+    return tuple(
+        tuple(chunk for page in pages[at : at + size] for number, section in page for chunk in _chunks(number, section))
+        for at in range(0, len(pages), size)
+    )
+
+
+def _chunks(number: int, section: Section) -> Iterator[Chunk]:
+    """The heading with the section's number, then each line: of a long one our own code finds the sentence."""
+    yield Chunk(_opening(number, section))
+    at = 0
+    for line in section.text.split("\n"):
+        if line.strip():
+            yield Chunk(_inert(line), number, at)
+        at += len(line) + 1
+
+
+@lru_cache(maxsize=2)
 def contents_prefix(shared: Shared) -> str:
     """The pages' titles, in the corpus' order, as far as they fit: what the site is about at all."""
     lines: list[str] = []
@@ -113,8 +181,8 @@ def _messages(history: Sequence[Turn]) -> list[Message]:
     ]
 
 
-def _passages(shared: Shared, passages: Sequence[Section]) -> str:
-    """The found sections as far as they fit, in the corpus' order, so that neighbours read on."""
+def _fitting(shared: Shared, passages: Sequence[Section]) -> list[tuple[int, Section]]:
+    """The found sections as far as they fit, numbered, in the corpus' order, so that neighbours read on."""
     kept: list[tuple[int, Section]] = []
     left = MOST_PASSAGE_TOKENS
     for section in passages:
@@ -122,13 +190,20 @@ def _passages(shared: Shared, passages: Sequence[Section]) -> str:
         if left < 0 and kept:
             break
         kept.append((numbers(shared)[section.id], section))
-    body = "\n".join(_section(number, section) for number, section in sorted(kept, key=lambda pair: pair[0]))
+    return sorted(kept, key=lambda pair: pair[0])
+
+
+def _passages(found: Sequence[tuple[int, Section]]) -> str:
+    body = "\n".join(_section(number, section) for number, section in found)
     return f"<passages>\n{body}\n</passages>"
 
 
 def _section(number: int, section: Section) -> str:
-    title, heading = _attribute(section.title), _attribute(section.heading)
-    return f'<section n="{number}" title="{title}" heading="{heading}">\n{_inert(section.text)}\n</section>'
+    return f"{_opening(number, section)}\n{_inert(section.text)}\n</section>"
+
+
+def _opening(number: int, section: Section) -> str:
+    return f'<section n="{number}" title="{_attribute(section.title)}" heading="{_attribute(section.heading)}">'
 
 
 def _attribute(text: str) -> str:

@@ -11,6 +11,8 @@ from functools import cache, lru_cache
 
 from askfit.text import sentence_spans, stem, words
 
+FORM = 5  # letters that two forms of one word share: "migrant" and "migration"
+
 # English function words and the fillers of spoken questions; other languages' are told apart by being frequent.
 STOP = frozenset(
     (
@@ -325,6 +327,13 @@ def _grouped(lists: Sequence[str]) -> dict[str, frozenset[str]]:
 def kin(stem: str) -> frozenset[str]:
     """Stems of words that may answer for this one."""
     return _groups().get(stem, frozenset()) | _near().get(stem, frozenset())
+
+
+def told(stem: str, place: Set[str]) -> bool:
+    """Does a place hold the word, a form of it, or a site's own word for it? What is only near is not enough."""
+    if stem in place or not place.isdisjoint(_groups().get(stem, frozenset())):
+        return True
+    return len(stem) >= FORM and any(one.startswith(stem[:FORM]) for one in place)
 
 
 @cache

@@ -254,15 +254,27 @@ def asked_in_vain(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> Non
 
 @app.command()
 def erase(
-    before: Annotated[str, typer.Option(help="A day: 2026-11-01. What is older is erased.")],
+    before: Annotated[str, typer.Option(help="A day: 2026-11-01. What is older is erased.")] = "",
+    visitor: Annotated[str, typer.Option(help="One visitor: their address, or the id of an answer they got.")] = "",
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
     """Erase what is kept of visitors: their ids, notes and questions. Costs and counts stay."""
+    from dataclasses import asdict
+
     from askfit.cli import show
     from askfit.cli import spending as work
     from askfit.config import load_settings
 
+    if bool(before) == bool(visitor):
+        raise UsageError("erase_whom", "Erase whom?", "Give --visitor ID or --before 2026-11-01, one of the two.")
+    if visitor:
+        erased = run(work.erase_visitor(load_settings(config), visitor.strip()))
+        if as_json:
+            print_json({"visitor": visitor, **asdict(erased)})
+        else:
+            show.out.print(work.told(erased))
+        return
     rows = run(work.erase(load_settings(config), before))
     if as_json:
         print_json({"before": before, "rows": rows})

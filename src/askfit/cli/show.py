@@ -152,7 +152,7 @@ def _requirements(requirements: Sequence[Requirement]) -> Table:
         "weight", "band", "the posting asks", "the matrix shows", box=None, pad_edge=False, padding=(0, 2, 0, 0)
     )
     for requirement in sorted(requirements, key=lambda r: -r.emphasis):
-        rows = "; ".join(f"row {e.row} {e.skill} {e.level:g}" for e in requirement.evidence[:3])
+        rows = "; ".join(f"{e.place} {e.skill} {e.level:g}" for e in requirement.evidence[:3])
         table.add_row(
             f"{requirement.emphasis:4.0%}",
             BAND_MARKS[requirement.band],

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import re
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from askfit.config import Settings
 from askfit.errors import UsageError
-from askfit.ledger import Ledger, UsageRow, month_share
+from askfit.ledger import Erased, Ledger, UsageRow, month_share
 from askfit.store import open_store
+
+_LEDGERS_OWN = re.compile(r"[0-9a-f]{24}")  # a visitor's id; an answer's has 22 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,44 @@ async def erase(settings: Settings, before: str) -> int:
         return await ledger.erase(int(day.timestamp() * 1000))
     finally:
         await store.aclose()
+
+
+async def erase_visitor(settings: Settings, id: str) -> Erased:
+    """Erase what is kept of one visitor: by their address, by their id in the ledger, or by an answer's id."""
+    from askfit.site import visitor_id  # with all that serves a site: `askfit usage` shall not wait for it
+
+    store = await asyncio.to_thread(open_store, settings)
+    try:
+        ledger = Ledger(store)
+        await ledger.open()
+        if _is_address(id):
+            return await ledger.erase_visitor(visitor=visitor_id(ledger.visitor_key, id))
+        if _LEDGERS_OWN.fullmatch(id):
+            return await ledger.erase_visitor(visitor=id)
+        return await ledger.erase_visitor(answer=id)
+    finally:
+        await store.aclose()
+
+
+def told(erased: Erased) -> str:
+    """What was removed, and what was not."""
+    if erased == Erased(0, 0, 0):
+        return (
+            "Nothing is kept of that visitor. Give their address, or the id of an answer that they got: the id of a "
+            "conversation is not kept."
+        )
+    return (
+        f"Calls that no longer tell who asked: {erased.calls}. Ratings without visitor and note: {erased.feedback}. "
+        f"Questions removed: {erased.questions}. Costs, counts and questions that lead to nobody stay."
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _day(text: str, option: str = "since") -> datetime:

@@ -29,6 +29,7 @@ BEGINS = b'{"model": '  # every line of a recording: no other file is ever writt
 def prompt_sha(prompt: Prompt) -> str:
     """Of all that a model is given. How long the provider shall cache it changes no answer."""
     asked = [prompt.instructions, prompt.prefix, [[turn.role, turn.text] for turn in prompt.messages]]
+    asked += [prompt.cited.instructions] if prompt.cited else []
     bounds = [prompt.max_output_tokens, prompt.output_schema and dict(prompt.output_schema)]
     return hashlib.sha256(json.dumps([asked, bounds], sort_keys=True).encode()).hexdigest()[:32]
 

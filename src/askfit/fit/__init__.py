@@ -8,6 +8,7 @@ told.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,13 +18,16 @@ from askfit.errors import AskfitError, InputError, ProviderError
 from askfit.fit.judgement import Audit, matrix_text, prompt_for
 from askfit.fit.posting import read_posting
 from askfit.fit.showing import Showing
-from askfit.routing import cache_plan, candidates
+from askfit.ledger import Signals
+from askfit.routing import BUILTIN, cache_plan, candidates
 from askfit.site import Site
 from askfit.skills import Matrix
 from askfit.text import estimate_tokens
-from askfit.types import Assessment, Call, Event, Failed
+from askfit.types import Assessment, Call, Event, Failed, Prompt
 
 __all__ = ["assess", "matrix_text", "stream"]
+
+log = logging.getLogger(__name__)
 
 
 async def assess(site: Site, posting: str, *, visitor: str = "", feature: str = "fit") -> Assessment:
@@ -47,6 +51,7 @@ async def stream(site: Site, posting: str, *, visitor: str = "", feature: str = 
     audit = await asyncio.to_thread(lambda: Audit.of(matrix, read_posting(posting)))
     showing = Showing(audit, secrets.token_urlsafe(16), feature)
     if audit.posting.problem:
+        await _record(site, showing, visitor)
         chat = next((one.path for one in site.settings.features.values() if one.kind == "chat"), "")
         for event in showing.insufficient(posting, chat):
             yield event
@@ -69,6 +74,14 @@ def _matrix(site: Site) -> Matrix:
             status=503,
         )
     return site.matrix
+
+
+async def _record(site: Site, showing: Showing, visitor: str) -> None:
+    """A ledger row for a text that no judge is asked about: its answer can be rated as any other."""
+    call = Call(showing.feature, showing.answer, Prompt("", "", (), 0), showing.unjudged, visitor, BUILTIN)
+    async with aclosing(site.gateway.stream(call)) as items:
+        async for _ in items:
+            pass
 
 
 async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[Event, None]:
@@ -94,5 +107,18 @@ async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[
             if not error.partial:
                 raise
             failure = error
-    for event in showing.finish(failure):
+    by_model = showing.model not in ("", BUILTIN)
+    events = list(showing.finish(failure))
+    if by_model:
+        await _remark(site, showing)
+    for event in events:
         yield event
+
+
+async def _remark(site: Site, showing: Showing) -> None:
+    """Tell the ledger how much the model left to the rules. A ledger that fails takes no assessment away."""
+    try:
+        repairs = len(showing.audit.findings) - showing.judged
+        await site.ledger.remark(showing.answer, Signals(repairs=repairs))
+    except Exception:
+        log.exception("What an assessment told of its model could not be kept.")

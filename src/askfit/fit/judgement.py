@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from askfit import text
 from askfit.fit.match import LOWEST_STRONG_LEVEL, Index, index_rows
 from askfit.fit.posting import MOST_QUOTE_CHARS, Ask, Kind, Posting, is_gate_alone, with_added
-from askfit.fit.rules import CREDIT_OF, VERDICTS, Finding, Judged, settle_gates
+from askfit.fit.rules import CREDIT_OF, VERDICTS, Finding, Judged, evidence_of, settle_gates
 from askfit.fit.rules import judge as find
 from askfit.prompts import load_prompt
 from askfit.skills import Matrix
@@ -357,10 +357,7 @@ class Audit:
         """The judge's rows that exist, with the relation that the rows have; the rules' own where it gave none."""
         known = {evidence.row: evidence for evidence in finding.evidence}
         rows = [skill for number in given.rows if (skill := self.matrix.row(number))]
-        chosen = tuple(
-            known.get(skill.row) or Evidence(skill=skill.name, row=skill.row, level=skill.level, relation="adjacent")
-            for skill in rows[:MOST_ROWS]
-        )
+        chosen = tuple(known.get(skill.row) or evidence_of(skill, "adjacent") for skill in rows[:MOST_ROWS])
         return chosen or finding.evidence
 
 

@@ -10,19 +10,16 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from askfit import text
-from askfit.errors import InputError
-from askfit.fit.sections import Line, LineKind, is_keyword_list, read_lines
+from askfit.fit.pasted import clean_posting
+from askfit.fit.sections import Line, LineKind, heading_kind, is_keyword_list, read_lines
 from askfit.fit.terms import Phrase, Term, find_terms, taxonomy, tokens
 from askfit.fit.wording import pattern, patterns
 
-MOST_POSTING_CHARS = 60_000  # of clean text: about 17,000 tokens, ten times a long posting
-MOST_PASTED_CHARS = 500_000  # with the markup around it
-MOST_TAGS = 20_000  # deep nesting costs a parser the square of its depth
 MOST_REQUIREMENTS = 60
 MOST_QUOTE_CHARS = 400
 FEWEST_WORDS = 40
@@ -31,6 +28,16 @@ FEWEST_POSTING_WORDS = 3  # kinds of words that postings use and other texts rar
 
 Kind = Literal["must", "preferred", "responsibility"]
 EmphasisFrom = Literal["stated", "structural", "estimated"]
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One reason for a requirement's emphasis. The factors of an ask, multiplied, are its weight before sharing."""
+
+    name: Literal["section", "place", "title", "repetition", "trait", "cue", "share"]
+    value: float  # 1: weighs as usual
+    source: EmphasisFrom
+    because: str  # the posting's heading or words, or how often a theme is named
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Ask:
     level: float  # 0–5: what the wording asks for
     years: float = 0.0  # 0 where none are asked
     soft: bool = False  # names nothing but traits that every posting names
+    factors: tuple[Factor, ...] = ()  # why the emphasis is what it is; emphasis_from is the firmest of their sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +76,10 @@ def read_posting(pasted: str) -> Posting:
     whole = clean_posting(pasted)
     kept, instructions = _without_instructions(whole)
     lines = read_lines(kept)
-    title = next((line.text for line in lines), "")[:160] if lines and lines[0].kind in ("heading", "other") else ""
-    asks = tuple(replace(ask, quote=_as_pasted(ask.quote, pasted)) for ask in _weighed(_asks(lines), lines, title))
+    title = _title(lines)
+    named = {line.text: _named(line.text) for line in lines if line.kind != "dropped"} | {title: _named(title)}
+    weighed = _weighed(_asks(lines), lines, title, named)
+    asks = tuple(replace(ask, quote=_as_pasted(ask.quote, pasted)) for ask in weighed)
     return Posting(
         text=kept,
         sha=hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:16],
@@ -78,9 +88,24 @@ def read_posting(pasted: str) -> Posting:
         asks=asks,
         gates=tuple(_gates(lines)),
         instructions=instructions,
-        short_names=_short_names(title, lines),
-        problem=_problem(kept, asks),
+        short_names=_short_names(title, lines, named),
+        problem=_problem(kept, asks, lines),
     )
+
+
+MOST_TITLE_CHARS, MOST_TITLE_LINES, MOST_TITLE_WORDS = 160, 4, 16  # more words are a sentence
+
+
+def _title(lines: list[Line]) -> str:
+    """The job's name among the first lines: a company's may stand before it."""
+    first: list[str] = []
+    for line in lines[:MOST_TITLE_LINES]:
+        if line.kind not in ("heading", "other") or (first and heading_kind(line.text)):
+            break
+        first.append(line.text[:MOST_TITLE_CHARS])
+    said = pattern("lines", "job_title")
+    short = (text_ for text_ in first if len(text_.split()) <= MOST_TITLE_WORDS and said.search(text_))
+    return next(short, first[0] if first else "")
 
 
 _BETWEEN_WORDS = r"[\s\u200b-\u200f\u2060\ufeff]+"  # \s knows the no-break space of Word and HTML
@@ -92,72 +117,6 @@ def _as_pasted(quote: str, pasted: str) -> str:
         return quote
     found = re.search(_BETWEEN_WORDS.join(map(re.escape, quote.split())), pasted)
     return found[0] if found else quote
-
-
-# ---------------------------------------------------------------- cleaning
-
-
-def clean_posting(pasted: str) -> str:
-    """The text that a reader of the posting sees: no markup, nothing hidden."""
-    if len(pasted) > MOST_PASTED_CHARS or pasted.count("<") > MOST_TAGS:
-        raise _too_long()
-    if "\x00" in pasted or pasted.count("\ufffd") > max(8, len(pasted) // 50):
-        raise InputError("posting_binary", "The posting is not text.", "Paste the posting's words, not a file.")
-    shown = text.clean(_html_text(pasted) if _HTML.search(pasted) else pasted)
-    shown = "\n".join(line.rstrip() for line in shown.replace("\t", "    ").split("\n"))
-    shown = re.sub(r"\n{3,}", "\n\n", shown).strip("\n")
-    if not re.search(r"\w", shown):
-        raise InputError("posting_empty", "There is no posting text.", "Paste the job description.")
-    if len(shown) > MOST_POSTING_CHARS:
-        raise _too_long()
-    return shown
-
-
-def _too_long() -> InputError:
-    return InputError(
-        "posting_too_long",
-        f"The posting is longer than {MOST_POSTING_CHARS:,} characters.",
-        "Paste the job description alone.",
-        status=413,
-    )
-
-
-_HTML = re.compile(
-    r"<(?:html|body|div|p|ul|ol|li|br|h[1-6]|span|table|td|section|article|style|script)\b[^>]*>", re.IGNORECASE
-)
-_UNSEEN_CSS = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?![.\d]*[1-9])|"
-    r"color\s*:\s*(?:white|transparent|#fff(?:fff)?)\b|text-indent\s*:\s*-\d{3,}|(?:left|top)\s*:\s*-\d{3,}",
-    re.IGNORECASE,
-)
-_UNSEEN_TAGS = ("script", "style", "noscript", "template", "head", "svg", "iframe", "object", "nav", "footer", "form")
-
-
-def _html_text(markup: str) -> str:
-    """Markup as lines: items begin with a dash, headings with #; what a browser would not show is dropped."""
-    from selectolax.lexbor import LexborHTMLParser
-
-    tree = LexborHTMLParser(_BLOCK.sub(_on_lines, markup))
-    for node in tree.css(", ".join((*_UNSEEN_TAGS, "[hidden]", "[aria-hidden=true]"))):
-        node.decompose()
-    for node in tree.css("[style]"):
-        if _UNSEEN_CSS.search(node.attributes.get("style") or ""):
-            node.decompose()
-    body = tree.body
-    return re.sub(r"[ \t]*\n[ \t]*", "\n", body.text()) if body else ""
-
-
-_BLOCK = re.compile(
-    r"<(?P<close>/?)(?P<tag>p|div|ul|ol|li|tr|section|article|br|h[1-6]|dd|dt|blockquote|main|table)\b[^<>]*>",
-    re.IGNORECASE,
-)
-
-
-def _on_lines(tag: re.Match[str]) -> str:
-    """A block begins and ends on a line of its own; items and headings get the mark that plain text has."""
-    name = tag["tag"].lower()
-    mark = "- " if name == "li" else f"{'#' * int(name[1])} " if name[0] == "h" else ""
-    return f"\n{tag[0]}{'' if tag['close'] else mark}"
 
 
 # ---------------------------------------------------------------- what addresses an assistant
@@ -203,8 +162,11 @@ def _asks(lines: Iterable[Line]) -> list[tuple[Line, Ask]]:
             continue
         quote = _quote(line.text)
         words = tuple(token.fold for token in tokens(quote))
-        if len("".join(words)) >= 2 and words not in found:
-            found[words] = (line, _ask(line.kind, quote))
+        if len("".join(words)) < 2:
+            continue
+        ask = _ask(line.kind, quote)
+        if words not in found or SECTION_WEIGHT[ask.kind] > SECTION_WEIGHT[found[words][1].kind]:
+            found[words] = (line, ask)  # said twice, it counts where it weighs more
     return list(found.values())
 
 
@@ -257,34 +219,65 @@ def _gates(lines: Iterable[Line]) -> list[str]:
     return list(found)[:8]
 
 
+_NUMBERS = {
+    word: number
+    for number, words in enumerate(
+        (
+            "one ein eine einem un une uno una een één",
+            "two zwei deux dos twee",
+            "three drei trois tres drie",
+            "four vier quatre cuatro",
+            "five fünf cinq cinco vijf",
+            "six sechs seis zes",
+            "seven sieben sept siete zeven",
+            "eight acht huit ocho",
+            "nine neun neuf nueve negen",
+            "ten zehn dix diez tien",
+        ),
+        start=1,
+    )
+    for word in words.split()
+}
 _YEARS = re.compile(
-    r"(\d{1,2})\s*(?:\+|\s*[-–to]+\s*\d{1,2}\+?)?\s*(?:or more |plus )?(?:years?|yrs?|jahre?n?|ans|années)\b",
+    rf"(?<![\w.,])(\d{{1,2}}|{'|'.join(_NUMBERS)})\s*(?:\(\d{{1,2}}\)\s*)?"
+    r"(?:\+|(?:[-–—]|to|bis|à|a|tot|or|oder|ou|of)\s*"
+    rf"(?:\d{{1,2}}\+?|{'|'.join(_NUMBERS)}))?\s*"
+    r"(?:or more |plus |of meer |o más |ou plus |oder mehr )?(?:full |volle )?"
+    r"(?:years?|yrs?|jahre?n?|ans|années|años?|jaar)\b"
+    r"(?![- ](?:old\b|of age|or older|in business|ago|history))",
     re.IGNORECASE,
 )
-LEVEL_FAMILIAR, LEVEL_USUAL, LEVEL_EXPERT = 2.5, 4.0, 4.5
-SENIOR_YEARS = 8
+LEVEL_FAMILIAR, LEVEL_EARLY, LEVEL_USUAL, LEVEL_EXPERT = 2.5, 3.0, 4.0, 4.5
+EARLY_YEARS, SENIOR_YEARS = 2, 8  # up to so many a beginner answers; from so many an expert is meant
 
 
 def asked_years(shown: str) -> float:
     """The years that a line asks for, the lower bound of a range; 0 where it names none."""
     match = _YEARS.search(shown)
-    return float(match[1]) if match else 0.0
+    return float(_NUMBERS.get(match[1].casefold()) or match[1]) if match else 0.0
 
 
 def asked_level(shown: str, years: float) -> float:
     """The level, 0–5, at which a row fully answers the line's wording."""
-    if pattern("lines", "familiar").search(shown) and not pattern("lines", "expert").search(shown):
+    if pattern("lines", "expert").search(shown) or years >= SENIOR_YEARS:
+        return LEVEL_EXPERT
+    if pattern("lines", "familiar").search(shown):
         return LEVEL_FAMILIAR
-    return LEVEL_EXPERT if pattern("lines", "expert").search(shown) or years >= SENIOR_YEARS else LEVEL_USUAL
+    return LEVEL_EARLY if 0 < years <= EARLY_YEARS else LEVEL_USUAL
 
 
 # ---------------------------------------------------------------- is it a posting at all?
 
 
-def _problem(posting: str, asks: tuple[Ask, ...]) -> Literal["", "too_short", "not_a_posting", "too_few_requirements"]:
+def _problem(
+    posting: str, asks: tuple[Ask, ...], lines: Iterable[Line]
+) -> Literal["", "too_short", "not_a_posting", "too_few_requirements"]:
     if len(text.words(posting)) < FEWEST_WORDS:
         return "too_short"
-    if sum(bool(said.search(posting)) for said in patterns("posting").values()) < FEWEST_POSTING_WORDS or not asks:
+    headed = sum(line.kind_from == "heading" for line in lines)
+    if headed < FEWEST_REQUIREMENTS and sum(bool(said.search(posting)) for said in patterns("posting").values()) < (
+        FEWEST_POSTING_WORDS
+    ):
         return "not_a_posting"
     return "too_few_requirements" if len(asks) < FEWEST_REQUIREMENTS else ""
 
@@ -300,32 +293,64 @@ REPEAT_FACTOR = 0.15  # of the logarithm of how many lines speak of the same thi
 MOST_REPEATS = 8  # beyond which repetition is stuffing
 MUST_CUE_FACTOR = 1.25
 _SHARE = re.compile(r"\b(\d{1,3}) ?%(?! travel)")  # "40% of your time"
+_OF_THE_TIME = re.compile(r"\btime\b|\brole\b|\bfocus|zeit|temps|tiempo|\btijd\b", re.IGNORECASE)
 USUAL_SHARE = 20.0  # percent: a line with this share weighs as one without
+MOST_SHARE_FACTOR = 4.0
 
 
-def _weighed(asks: list[tuple[Line, Ask]], lines: Iterable[Line], title: str) -> tuple[Ask, ...]:
+_Named = tuple[tuple[Phrase, Term], ...]  # the skills that a line names, each as it is spelled there
+_FIRMEST: tuple[EmphasisFrom, ...] = ("stated", "structural", "estimated")
+
+
+def _weighed(
+    asks: list[tuple[Line, Ask]], lines: Iterable[Line], title: str, named: Mapping[str, _Named]
+) -> tuple[Ask, ...]:
     """Give each ask its share of the posting's weight; the weightiest first, ids in that order."""
-    named = {line.text: line_terms(line.text) for line, _ in asks}
-    said = [
-        line_terms(line.text)
-        for line in lines
-        if line.kind not in ("dropped", "about") and not is_keyword_list(line.text)
-    ]
-    counts = Counter(theme for terms in said for theme in {theme_of(term) for term in terms})
-    title_themes = {theme_of(term) for term in line_terms(title) if not term.domain.common}
+    counts = _mentions(lines, named)
+    about = {theme_of(term) for _, term in named[title] if not term.domain.common}
     weighed = []
     for line, ask in asks:
-        terms = named[line.text]
-        soft = bool(terms) and all(term.domain.soft for term in terms)
-        themes = {theme_of(term) for term in terms if not term.domain.common}
-        repeats = min(MOST_REPEATS, max((1, *(counts[theme] for theme in themes))))
-        weight = SECTION_WEIGHT[ask.kind] * (1 + REPEAT_FACTOR * math.log(repeats))
-        weight *= 1.0 if line.under and line.is_item else PROSE_FACTOR if line.under else UNHEADED_FACTOR
-        weight *= (TITLE_FACTOR if themes & title_themes else 1) * (SOFT_FACTOR if soft else 1)
-        factor, source = _stated(ask.text)
-        source = source or ("structural" if line.under else "estimated")
-        weighed.append((weight * factor, replace(ask, soft=soft, emphasis_from=source)))
+        factors = (*_where(line, ask), *_what(named[line.text], about, counts), *_stated(ask.text))
+        weight = math.prod(factor.value for factor in factors)
+        acting = {factor.source for factor in factors if factor.value != 1 or factor.name == "section"}
+        source = next(source for source in _FIRMEST if source in acting)
+        soft = any(factor.name == "trait" for factor in factors)
+        weighed.append((weight, replace(ask, soft=soft, emphasis_from=source, factors=factors)))
     return _shared(weighed)
+
+
+def _mentions(lines: Iterable[Line], named: Mapping[str, _Named]) -> Counter[str]:
+    """In how many lines of what is asked or done each theme is named; a line that is said again adds nothing."""
+    said = {
+        " ".join(line.text.casefold().split()): {theme_of(term) for _, term in named[line.text]}
+        for line in lines
+        if line.kind not in ("dropped", "about") and not is_keyword_list(line.text)
+    }
+    return Counter(theme for themes in said.values() for theme in themes)
+
+
+def _where(line: Line, ask: Ask) -> Iterator[Factor]:
+    """What the line's section and its place there say."""
+    by: dict[str, EmphasisFrom] = {"heading": "structural", "words": "stated"}
+    yield Factor("section", SECTION_WEIGHT[ask.kind], by.get(line.kind_from, "estimated"), line.under or ask.kind)
+    if not line.under:
+        yield Factor("place", UNHEADED_FACTOR, "estimated", "no heading")
+    elif not line.is_item:
+        yield Factor("place", PROSE_FACTOR, "structural", "a sentence of a paragraph")
+
+
+def _what(terms: _Named, about: Container[str], counts: Mapping[str, int]) -> Iterator[Factor]:
+    """What the skills that it names say: whether the title has them, how often they come up, or that all have them."""
+    themes = sorted({theme_of(term) for _, term in terms if not term.domain.common})
+    titled = [theme for theme in themes if theme in about]
+    if titled:
+        yield Factor("title", TITLE_FACTOR, "structural", ", ".join(titled))
+    most = max(themes, key=lambda theme: counts[theme], default="")
+    lines = min(MOST_REPEATS, counts[most]) if most else 1
+    if lines > 1:
+        yield Factor("repetition", 1 + REPEAT_FACTOR * math.log(lines), "estimated", f"{most}: {counts[most]} lines")
+    if terms and all(term.domain.soft for _, term in terms):
+        yield Factor("trait", SOFT_FACTOR, "estimated", "a trait that every posting names")
 
 
 def with_added(posting: Posting, added: Iterable[tuple[Kind, str]]) -> Posting:
@@ -339,17 +364,23 @@ def with_added(posting: Posting, added: Iterable[tuple[Kind, str]]) -> Posting:
     return replace(posting, asks=tuple(replace(ask, emphasis=share) for ask, share in zip(asks, shares, strict=True)))
 
 
-def _stated(shown: str) -> tuple[float, EmphasisFrom | None]:
-    """(factor, "stated") where the line itself says how much it weighs."""
+def _stated(shown: str) -> Iterator[Factor]:
+    """What the line itself says of its weight: a share of the time, or that it is essential."""
     share = _SHARE.search(shown)
-    if share and 5 <= int(share[1]) <= 100 and re.search(r"time|role|focus|zeit|temps", shown, re.IGNORECASE):
-        return min(4.0, int(share[1]) / USUAL_SHARE), "stated"
-    return (MUST_CUE_FACTOR, "stated") if pattern("lines", "weighty").search(shown) else (1.0, None)
+    if share and 5 <= int(share[1]) <= 100 and _OF_THE_TIME.search(shown):
+        yield Factor("share", min(MOST_SHARE_FACTOR, int(share[1]) / USUAL_SHARE), "stated", share[0])
+    elif cue := pattern("lines", "weighty").search(shown):
+        yield Factor("cue", MUST_CUE_FACTOR, "stated", cue[0])
 
 
 def _shared(weighed: list[tuple[float, Ask]]) -> tuple[Ask, ...]:
-    """Weights as shares that sum to 1, to the last digit that is printed."""
-    top = sorted(weighed, key=lambda pair: -pair[0])[:MOST_REQUIREMENTS]
+    """Weights as shares that sum to 1, to the last digit that is printed; equals in the posting's order.
+
+    Where there are too many, which of equals are left out does not hang on that order.
+    """
+    kept = sorted(weighed, key=lambda pair: (-pair[0], pair[1].text.casefold()))[:MOST_REQUIREMENTS]
+    ids = {id(ask) for _, ask in kept}
+    top = sorted((pair for pair in weighed if id(pair[1]) in ids), key=lambda pair: -pair[0])
     shares = _millionths([weight for weight, _ in top])
     return tuple(
         replace(ask, id=f"r{at}", emphasis=share)
@@ -358,36 +389,43 @@ def _shared(weighed: list[tuple[float, Ask]]) -> tuple[Ask, ...]:
 
 
 def _millionths(weights: list[float]) -> list[float]:
-    """Shares of six digits that sum to 1: what rounding leaves over goes to the first."""
-    total = sum(weights)
-    shares = [round(weight / total * 1_000_000) for weight in weights]
-    return [(share + (1_000_000 - sum(shares) if at == 0 else 0)) / 1_000_000 for at, share in enumerate(shares)]
+    """Shares of six digits that sum to 1: what rounding leaves over goes to those that lost most by it."""
+    total = math.fsum(weights)
+    exact = [weight / total * 1_000_000 for weight in weights]
+    shares = [math.floor(share) for share in exact]
+    by_loss = sorted(range(len(exact)), key=lambda at: shares[at] - exact[at])
+    for at in by_loss[: 1_000_000 - sum(shares)]:
+        shares[at] += 1
+    return [share / 1_000_000 for share in shares]
 
 
 FEWEST_MENTIONS = 3  # of a name outside the title, until its last word alone stands for it
 
 
-def _short_names(title: str, lines: Iterable[Line]) -> dict[str, Term]:
+def _short_names(title: str, lines: Iterable[Line], named: Mapping[str, _Named]) -> dict[str, Term]:
     """What a bare "platform" or "app" means in this posting: the skill of that last word that it is about."""
     said = Counter(
-        (term.id, name[-1]) for line in lines if line.kind != "dropped" for name, term in _long_names(line.text)
+        (term.id, name[-1]) for line in lines if line.kind != "dropped" for name, term in _long(named[line.text])
     )
-    about = {(term.id, name[-1]) for name, term in _long_names(title)}
+    about = {(term.id, name[-1]) for name, term in _long(named[title])}
     found = [key for key, count in said.most_common() if count >= FEWEST_MENTIONS or key in about]
     known = taxonomy()
     return {last: known.terms[term] for term, last in reversed(found) if (last,) not in known.by_name}
 
 
-def _long_names(line: str) -> Iterable[tuple[Phrase, Term]]:
+def _named(line: str) -> _Named:
+    """The skills of the taxonomy that a line names."""
     found = tokens(line)
-    for start, end, term in find_terms(found):
-        if end - start > 1 and not term.domain.common:
-            yield tuple(token.fold for token in found[start:end]), term
+    return tuple((tuple(token.fold for token in found[start:end]), term) for start, end, term in find_terms(found))
+
+
+def _long(named: _Named) -> Iterator[tuple[Phrase, Term]]:
+    return ((name, term) for name, term in named if len(name) > 1 and not term.domain.common)
 
 
 def line_terms(line: str) -> list[Term]:
     """The skills of the taxonomy that a line names."""
-    return [term for _, _, term in find_terms(tokens(line))]
+    return [term for _, term in _named(line)]
 
 
 def theme_of(term: Term) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from askfit.fit.match import Answer, Index, Match, answer, facet_worth
+from askfit.fit.match import Answer, Index, Match, Relation, answer, facet_worth
 from askfit.fit.posting import Ask, Posting
 from askfit.fit.terms import Term, phrase, tokens
-from askfit.types import Band, Evidence, Gate, Misfit, Verdict
+from askfit.types import Band, Evidence, Gate, Misfit, Skill, Verdict
 
 STRONG, MODERATE = 0.8, 0.55  # credit from which a band is reached
 CREDIT_OF: dict[Band, float] = {"strong": 0.9, "moderate": 0.65, "gap": 0.2}  # where a model chose another band
@@ -52,13 +52,22 @@ def judge(posting: Posting, index: Index) -> tuple[Finding, ...]:
     return tuple(_judge(ask, index, posting.short_names) for ask in posting.asks)
 
 
+def evidence_of(skill: Skill, relation: Relation) -> Evidence:
+    """A row as an assessment cites it."""
+    return Evidence(
+        skill=skill.name,
+        row=skill.row,
+        level=skill.level,
+        relation=relation,
+        sheet=skill.sheet,
+        sheet_row=skill.sheet_row,
+    )
+
+
 def _judge(ask: Ask, index: Index, short_names: Mapping[str, Term]) -> Finding:
     given = answer(ask, index, short_names)
     band = _band(given)
-    evidence = tuple(
-        Evidence(skill=match.skill.name, row=match.skill.row, level=match.skill.level, relation=match.relation)
-        for match in given.matches
-    )
+    evidence = tuple(evidence_of(match.skill, match.relation) for match in given.matches)
     return Finding(ask, given, band, evidence, _reason(ask, given, band))
 
 

@@ -297,6 +297,10 @@ class Showing:
         ):
             yield piece
 
+    async def unjudged(self) -> AsyncIterator[str]:
+        """Why a text cannot be judged: what the built-in provider streams for it."""
+        yield PROBLEMS[self.audit.posting.problem]
+
     def insufficient(self, pasted: str = "", chat: str = "") -> Iterator[Event]:
         """For a text that cannot be judged: no judge is asked, no band is made up, a question is shown its place.
 

@@ -20,6 +20,7 @@ def pattern(section: str, name: str) -> re.Pattern[str]:
     return _compiled(_table()[section][name])
 
 
+@cache
 def patterns(section: str) -> dict[str, re.Pattern[str]]:
     """Every expression of a section, in the file's order."""
     return {name: pattern(section, name) for name in _table()[section]}

@@ -7,10 +7,11 @@ fallbacks: a stream that only pings is the gateway's to end.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import httpx2
 from pydantic_ai import exceptions as fault
@@ -118,6 +119,18 @@ def plain_settings(prompt: Prompt) -> ModelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Citing:
+    """How a provider that cites documents by itself is asked and read."""
+
+    able: Callable[[str], bool]  # by the model's name
+    settings: Callable[[Prompt], ModelSettings]  # that send the prompt's documents
+    markers: Callable[[Sequence[Any], Prompt], str]  # citations of the wire → the markers that askfit.ask reads
+
+
+Form = Literal["plain", "schema", "citing"]  # what the provider is asked to do by its own means
+
+
+@dataclass(frozen=True, slots=True)
 class Dialect:
     """How one provider differs from the other."""
 
@@ -128,6 +141,7 @@ class Dialect:
     reason_ends: bool  # is a finish reason without the end mark a whole answer?
     model: Callable[[str], Model]
     settings: Callable[[Prompt], ModelSettings] = plain_settings
+    citing: Citing | None = None
 
 
 class Direct:
@@ -137,42 +151,50 @@ class Direct:
         self._dialect = dialect
         self._http = http
         self._models: dict[str, Model] = {}
-        self._schema_refused: set[str] = set()
+        self._refused: set[tuple[str, Form]] = set()  # by the endpoint, of a model
 
     async def stream(self, model_name: str, call: Call) -> AsyncGenerator[Text | Finish, None]:
-        """The answer. A schema that the endpoint refuses is asked for in words instead, once and from then on."""
+        """The answer. A form that the endpoint refuses is asked for in plain words, once and from then on."""
         model = self._models.get(model_name) or self._models.setdefault(model_name, self._dialect.model(model_name))
-        native = (
-            call.prompt.output_schema is not None
-            and model_name not in self._schema_refused
-            and model.profile.get("supports_json_schema_output", False)
-        )
+        form = self._form(model_name, model, call.prompt)
         begun = False
         try:
-            async with aclosing(self._attempt(model, call.prompt, native)) as pieces:
+            async with aclosing(self._attempt(model, call.prompt, form)) as pieces:
                 async for piece in pieces:
                     begun = True
                     yield piece
             return
         except ProviderError as error:
-            if begun or not native or error.code != "provider_bad_request":
+            if begun or form == "plain" or error.code != "provider_bad_request":
                 raise
-        async with aclosing(self._attempt(model, call.prompt, native=False)) as pieces:
+        async with aclosing(self._attempt(model, call.prompt, "plain")) as pieces:
             async for piece in pieces:
-                self._schema_refused.add(model_name)
+                self._refused.add((model_name, form))
                 yield piece
 
-    async def _attempt(self, model: Model, prompt: Prompt, native: bool) -> AsyncGenerator[Text | Finish, None]:
+    def _form(self, model_name: str, model: Model, prompt: Prompt) -> Form:
+        form: Form = "plain"
+        if prompt.output_schema is not None:
+            form = "schema" if model.profile.get("supports_json_schema_output", False) else "plain"
+        elif prompt.cited and self._dialect.citing and self._dialect.citing.able(model_name):
+            form = "citing"
+        return "plain" if (model_name, form) in self._refused else form
+
+    async def _attempt(self, model: Model, prompt: Prompt, form: Form) -> AsyncGenerator[Text | Finish, None]:
         wire = Wire()
         _wire.set(wire)
         said: list[str] = []
+        settings: Callable[[Prompt], ModelSettings] = self._dialect.settings
+        markers: Callable[[Sequence[Any], Prompt], str] = no_markers
+        if form == "citing" and prompt.cited and self._dialect.citing:
+            prompt, settings, markers = prompt.cited, self._dialect.citing.settings, self._dialect.citing.markers
         try:
             request = model.request_stream(
-                to_messages(prompt), self._dialect.settings(prompt), to_parameters(prompt, native)
+                to_messages(prompt), settings(prompt), to_parameters(prompt, native=form == "schema")
             )
             async with request as response:
                 async for event in response:
-                    if text := text_of(event):
+                    if text := text_of(event) + markers(citations_of(event), prompt):
                         tells = not said and response.usage.input_tokens  # Anthropic: the input, with the first event
                         said.append(text)
                         yield Text(text, to_usage(response, prompt, text) if tells else None)
@@ -203,17 +225,22 @@ def system_text(prompt: Prompt) -> str:
     return "\n\n".join(part for part in (prompt.instructions, prompt.prefix) if part)
 
 
+def history_is_cached(prompt: Prompt) -> bool:
+    """Is the history worth a mark at its end? For five minutes: the visit's."""
+    said = sum(estimate_tokens(turn.text) for turn in prompt.messages[:-1])
+    return bool(prompt.cache_ttl) and said >= HISTORY_WORTH_TOKENS
+
+
 def to_messages(prompt: Prompt) -> list[ModelMessage]:
-    """History and question; the end of a history worth it is marked for the cache, for five minutes: the visit's."""
+    """History and question, with a cache mark between them where the history is worth it."""
     *history, question = prompt.messages
-    worth = prompt.cache_ttl and sum(estimate_tokens(turn.text) for turn in history) >= HISTORY_WORTH_TOKENS
     messages: list[ModelMessage] = [
         ModelRequest(parts=[UserPromptPart(turn.text)])
         if turn.role == "user"
         else ModelResponse(parts=[TextPart(turn.text)])
         for turn in history
     ]
-    asked = UserPromptPart([CachePoint(ttl="5m"), question.text] if worth else question.text)
+    asked = UserPromptPart([CachePoint(ttl="5m"), question.text] if history_is_cached(prompt) else question.text)
     return [*messages, ModelRequest(parts=[asked])]
 
 
@@ -245,11 +272,25 @@ def text_of(event: ModelResponseStreamEvent | object) -> str:
     return ""
 
 
+def citations_of(event: ModelResponseStreamEvent | object) -> Sequence[Any]:
+    """What the provider cites for the text before this event, as its wire has it: told when a block of text ends."""
+    if isinstance(event, PartDeltaEvent) and isinstance(event.delta, TextPartDelta):
+        details = event.delta.provider_details
+        return details.get("citations") or () if isinstance(details, Mapping) else ()
+    return ()
+
+
+def no_markers(citations: Sequence[Any], prompt: Prompt) -> str:
+    """Citations that were not asked for are not read."""
+    return ""
+
+
 def to_usage(response: StreamedResponse, prompt: Prompt, said: str) -> Usage:
     """As the provider counted, cache included in the input; estimated where the endpoint counts nothing."""
     usage = response.usage
     if not usage.input_tokens and not usage.output_tokens:
-        asked = [system_text(prompt), *(turn.text for turn in prompt.messages)]
+        cited = [chunk.text for document in (*prompt.documents, *prompt.found) for chunk in document]
+        asked = [system_text(prompt), *(turn.text for turn in prompt.messages), *cited]
         return Usage(sum(map(estimate_tokens, asked)), estimate_tokens(said), estimated=True)
     return Usage(
         input_tokens=usage.input_tokens,  # genai-prices has added both cache counters to Anthropic's

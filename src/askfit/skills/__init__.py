@@ -104,5 +104,7 @@ def _column_missing(tables: Tables, headers: list[Header]) -> Unreadable:
 
 
 def _sha(skills: tuple[Skill, ...]) -> str:
-    rows = json.dumps([astuple(skill) for skill in skills], ensure_ascii=False, separators=(",", ":"))
+    # Without the sheet where there is but one, so that it may be renamed.
+    told = [astuple(skill) if skill.sheet else astuple(skill)[:-2] for skill in skills]
+    rows = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(rows.encode("utf-8", "replace")).hexdigest()[:16]

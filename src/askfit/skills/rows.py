@@ -55,7 +55,10 @@ def read_rows(name: str, headers: Sequence[Header], scale: Mapping[str, float], 
     assumed = headers[0].table.is_resume and not scale
     known = RESUME_SCALE if assumed else scale
     faults: list[Fault] = []
-    sheets = [_Sheet(name, header, known, faults, at * ROWS_A_SHEET) for at, header in enumerate(headers)]
+    sheets = [
+        _Sheet(name, header, known, faults, at * ROWS_A_SHEET, header.table.name if len(headers) > 1 else "")
+        for at, header in enumerate(headers)
+    ]
     if guessed_encoding:
         sheets[0].warn("matrix_encoding", f"It is not UTF-8 and was read as {guessed_encoding}.", "Save it as UTF-8.")
     if len(sheets) > 1:
@@ -91,6 +94,7 @@ class _Sheet:
     scale: Mapping[str, float]
     faults: list[Fault]
     before: int = 0  # what Skill.row has more than the row's number in this sheet
+    cited_as: str = ""  # its name, where there are others
 
     def tell(self, code: str, message: str, next_step: str, row: int = 0, role: str = "", **more: Any) -> None:
         """Note a fault; with a row, also where it stands."""
@@ -144,7 +148,7 @@ def _tell_joined(sheets: Sequence[_Sheet]) -> None:
     sheets[0].warn(
         "sheets_joined",
         f"{len(sheets)} sheets hold skills and all are read: {names}. "
-        f"Row 2 of {second.header.table.name} is cited as row {second.before + 2}.",
+        f"Row 2 of {second.cited_as} is cited as “{second.cited_as}, row 2”, its `row` in JSON is {second.before + 2}.",
         "Hide each sheet that should not be served.",
     )
 
@@ -279,6 +283,8 @@ def _are_fractions(sheet: _Sheet, public: list[tuple[int, tuple[Cell, ...]]]) ->
 def _skill(sheet: _Sheet, row: int, cells: tuple[Cell, ...], name: str, level: float) -> Skill:
     return Skill(
         row=sheet.before + row,
+        sheet=sheet.cited_as,
+        sheet_row=row,
         name=name,
         level=level,
         category=_line(sheet.cell(cells, "category"))[:MOST_NAME_CHARS],

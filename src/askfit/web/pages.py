@@ -19,9 +19,11 @@ from askfit.types import Answer, Assessment, CitationOut, Kind
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
 MOST_HISTORY = 6  # turns carried in a form's hidden field
 MOST_SUGGESTIONS = 4
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 VERDICTS = {
     "strong": "Strong fit",
     "moderate": "Moderate fit",
@@ -44,6 +46,7 @@ def _environment() -> Environment:
     )
     environment.filters["safe_url"] = safe_url
     environment.filters["place"] = place
+    environment.filters["linked"] = linked
     environment.filters["headline"] = headline
     return environment
 
@@ -56,6 +59,13 @@ def _render(template: str, settings: Settings, **values: Any) -> str:
 def safe_url(url: str) -> str:
     """The address if it is http(s) or mail, else nothing."""
     return url if urlsplit(url).scheme in ("http", "https", "mailto") else ""
+
+
+def linked(text: str) -> Markup:
+    """A text with its mail addresses as links: on a telephone that is how one writes."""
+    from markupsafe import Markup, escape
+
+    return Markup(_MAIL.sub(r'<a href="mailto:\g<0>">\g<0></a>', str(escape(text))))  # noqa: S704 - escaped, then linked
 
 
 def place(citation: Any) -> str:

@@ -62,9 +62,19 @@ class Run:
     over: bool = False
     readers: int = 0
     touched: float = field(default_factory=time.monotonic)
-    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # of the next event; a new one after each
     task: asyncio.Task[None] | None = None
     leaving: asyncio.TimerHandle | None = None
+
+    def add(self, event: Event) -> None:
+        """Put one event behind the others."""
+        self.sent.append(encode(event, f"{self.answer}:{len(self.sent) + 1}"))
+        self.tell()
+
+    def tell(self) -> None:
+        """Wake the readers."""
+        self.news.set()
+        self.news = asyncio.Event()
 
 
 class Runs:
@@ -78,7 +88,7 @@ class Runs:
         first = await anext(events)
         answer = first.answer if isinstance(first, Start) else f"run{id(events):x}"
         run = Run(events, answer)
-        run.sent.append(encode(first, f"{answer}:1"))
+        run.add(first)
         self._forget_old()
         self._runs[answer] = run
         run.task = asyncio.create_task(self._pump(run))
@@ -108,28 +118,24 @@ class Runs:
     async def _pump(self, run: Run) -> None:
         try:
             async for event in run.events:
-                await self._add(run, event)
+                run.add(event)
+                # Readers first: many pieces come in one packet, and none shall wait until the others are read.
+                await asyncio.sleep(0)
         except asyncio.CancelledError:
-            await self._add(run, Failed(code="stopped", message="The stream was stopped.", partial=True))
+            run.add(Failed(code="stopped", message="The stream was stopped.", partial=True))
         except AskfitError as error:
-            await self._add(run, Failed(code=error.code, message=str(for_visitors(error)), partial=True))
+            run.add(Failed(code=error.code, message=str(for_visitors(error)), partial=True))
         except Exception:
             log.exception("A stream failed in a way that was not foreseen.")
             message = "The answer could not be finished. Try again."
-            await self._add(run, Failed(code="internal", message=message, partial=True))
+            run.add(Failed(code="internal", message=message, partial=True))
         finally:
             if close := getattr(run.events, "aclose", None):
                 with contextlib.suppress(Exception):
                     await close()
             run.over = True
             run.touched = time.monotonic()
-            async with run.news:
-                run.news.notify_all()
-
-    async def _add(self, run: Run, event: Event) -> None:
-        run.sent.append(encode(event, f"{run.answer}:{len(run.sent) + 1}"))
-        async with run.news:
-            run.news.notify_all()
+            run.tell()
 
     async def _follow(self, run: Run, seen: int) -> AsyncGenerator[bytes, None]:
         """The run's events from a place on, with a ping where nothing comes for a while."""
@@ -138,15 +144,14 @@ class Runs:
             run.leaving.cancel()
         try:
             while True:
-                while seen < len(run.sent):
-                    yield run.sent[seen]
-                    seen += 1
+                while new := run.sent[seen:]:
+                    seen += len(new)
+                    yield b"".join(new)
                 if run.over:
                     return
                 try:
-                    async with asyncio.timeout(PING_S), run.news:
-                        while seen == len(run.sent) and not run.over:
-                            await run.news.wait()
+                    async with asyncio.timeout(PING_S):
+                        await run.news.wait()
                 except TimeoutError:
                     yield b": ping\n\n"
         finally:

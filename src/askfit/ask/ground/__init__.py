@@ -16,11 +16,11 @@ clause     one clause against all that may bear it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from askfit.ask.ground.clause import Clause, Weighed
+from askfit.ask.ground.clause import DENIES, Clause, Weighed
 from askfit.ask.ground.evidence import Evidence, Said, Unit, forms, read, unit_of
 from askfit.ask.ground.facts import Fact, facts, fold
 from askfit.ask.ground.holding import bare_address, same_date, superlative_in
@@ -29,11 +29,18 @@ from askfit.ask.terms import STOP, content
 from askfit.text import stem, word_spans, words
 
 NEAR = 6  # sections that are looked for besides the cited ones
+ENOUGH = 4  # meaningful words: a clause of fewer is read with the words around it
 REST = 0.3  # weight of the words outside the clause
 _CLAUSE = re.compile(
-    r"[;:]\s|\s[–—-]\s|,? (?:and|but|while|whereas|then|before|after|aber|während|et|mais|y|pero)(?= )"
+    r"[;:]\s|\s[–—-]\s|,\s(?:and|but|while|whereas)\s(?=(?:[^\s,]+\s){4})"
+    r"|,? (?:and|but|while|whereas|then|before|after|aber|während|et|mais|y|pero)(?= )"
     r"(?=[^,;]{0,80}\b(?:[a-z]+ed|was|is|has|had|were|from|at|in|grew|rose|led|ran|made|by)\b)"
 )
+_FIGURE = re.compile(r"\d+(?:[.,:/]\d+)*[.,:/]?")
+_OPENERS = frozenset(
+    "based good great sure certainly according unfortunately overall additionally finally currently yes no given note "
+    "interesting question summary absolutely right correct indeed notably meanwhile later early today recently".split()
+)  # words that open a sentence of an answer, whether or not the site writes them small
 _GERMAN = FUNCTION_WORDS["de"] | frozenset(
     "sowie unter seit bis dann dort damit dabei wurden ihres seiner seine".split()
 )
@@ -59,21 +66,25 @@ class Ground:
     def unborne(self, sentence: str, cited: Sequence[int] = ()) -> tuple[str, ...]:
         """The kinds of its facts that nothing bears; () where it is borne. `cited` are sections' numbers, from 1."""
         found = [one for one in self._checked(sentence) if not self._exempt(one)]
-        if not found:
+        if not found and not DENIES.search(sentence):
             return ()
-        units = self._units(sentence, cited)
         missing: list[str] = []
         for clause in self._clauses(sentence, found):
+            units = self._units(dict.fromkeys((clause.text, sentence)), cited)
             missing += Weighed(clause, units, len(set(cited)), sentence).missing()
         return tuple(dict.fromkeys(missing))
 
     def known_until(self, open_sentence: str) -> int:
         """How many characters of a sentence come before the first name or figure that is nowhere known."""
+        figures = {at: match for match in _FIGURE.finditer(open_sentence) for at in range(*match.span())}
         for word, start in word_spans(open_sentence):
             shown = open_sentence[start : start + len(word)]
+            figure = figures.get(start)
+            if figure and figure.end() == len(open_sentence):
+                return figure.start()  # "31", "31," may yet become "31,417"
             telling = any(char.isdigit() for char in shown) or (start > 0 and any(char.isupper() for char in shown))
             if telling and not self._known(word):
-                return start
+                return figure.start() if figure else start
         return len(open_sentence)
 
     def _known(self, word: str) -> bool:
@@ -97,6 +108,8 @@ class Ground:
         if not one.initial:
             return True
         word = fold(one.text)
+        if word in _OPENERS:
+            return False
         if self.evidence.writes_small(word) or self.evidence.writes_small(stem(word)):
             return False
         return self.evidence.knows(word) or (one.loose and not re.search(r"(?:ly|ing|ion|ment|ness|ity|s)$", word))
@@ -116,10 +129,13 @@ class Ground:
             case _:
                 return not one.values.isdisjoint(self._asked.values)
 
-    def _units(self, sentence: str, cited: Sequence[int]) -> list[Unit]:
+    def _units(self, texts: Iterable[str], cited: Sequence[int]) -> list[Unit]:
+        """The sections that are named, those near a clause and those near its sentence, and the earlier turns."""
         there = [number - 1 for number in cited if 0 < number <= len(self.evidence.sections)]
-        names = frozenset(stem for one in facts(sentence) if one.kind == "name" for stem in content(one.text))
-        near = self.evidence.near(set(content(sentence)), names - self._ours, NEAR)
+        near: list[int] = []
+        for text in texts:
+            names = frozenset(stem for one in facts(text) if one.kind == "name" for stem in content(one.text))
+            near += self.evidence.near(set(content(text)), names - self._ours, NEAR)
         return [self.evidence.unit(at) for at in dict.fromkeys([*there, *near])] + self._earlier
 
     def _clauses(self, sentence: str, found: Sequence[Fact]) -> Iterator[Clause]:
@@ -129,9 +145,12 @@ class Ground:
         for start, end in pairwise(cuts):
             own = tuple(one for one in found if start <= one.start < end)
             named = tuple(one for one in own if one.kind == "name")
-            if own:
-                text = sentence[start:end]
-                weights = every | {one: self.evidence.weight(one) for one in content(text) if not one.isdigit()}
+            text = sentence[start:end]
+            if own or DENIES.search(text):
+                own_words = [one for one in content(text) if not one.isdigit()]
+                weights = (every if len(own_words) < ENOUGH else {}) | {
+                    one: self.evidence.weight(one) for one in content(text) if not one.isdigit()
+                }
                 yield Clause(own, () if named else last, weights, text)
             last = named[-1:] or last
 

@@ -41,6 +41,7 @@ class Said:
     percents: frozenset[float]
     dates: tuple[Date, ...]
     after: Mapping[float, frozenset[str]]  # value → stems of the words behind it: what it counts
+    units: Mapping[float, frozenset[str]]  # value → "%", "year", …; "" for a count of things
     text: str  # folded, for addresses and initials
     raw: str
 
@@ -53,6 +54,7 @@ class Unit:
     said: tuple[Said, ...]
     durations: Mapping[int, frozenset[int]]  # line → months between its dates; line -1: the head's
     words: frozenset[str]  # of all
+    stems: frozenset[str]
 
 
 @lru_cache(maxsize=MOST_UNITS_KEPT)
@@ -66,7 +68,8 @@ def unit_of(title: str, text: str, opening: str = "") -> Unit:
     for one in said:
         lines.setdefault(one.line, []).extend(one.dates)
     durations = {line: spans for line, dates in lines.items() if (spans := _durations(dates))}
-    return Unit(head, tuple(said), durations, head.words.union(*(one.words for one in said)))
+    every = head.words.union(*(one.words for one in said))
+    return Unit(head, tuple(said), durations, every, head.stems.union(*(one.stems for one in said)))
 
 
 def read(text: str, line: int = 0) -> Said:
@@ -83,11 +86,13 @@ def read(text: str, line: int = 0) -> Said:
         frozenset(value for one in numbers if one.unit == "%" for value in one.values),
         _years_carried([one for one in found if one.kind == "date"]),
         _after(text, numbers),
+        _units(numbers),
         " ".join(text.casefold().split()),
         text,
     )
 
 
+@lru_cache(maxsize=65_536)
 def forms(word: str) -> tuple[str, ...]:
     """What a word is found by: itself without accents and possessive, and its stem."""
     folded = fold(word)
@@ -116,6 +121,14 @@ def _after(text: str, numbers: Sequence[Fact]) -> dict[float, frozenset[str]]:
     return found
 
 
+def _units(numbers: Sequence[Fact]) -> dict[float, frozenset[str]]:
+    found: dict[float, frozenset[str]] = {}
+    for one in numbers:
+        for value in one.values if one.kind == "number" else ():
+            found[value] = found.get(value, frozenset()) | {one.unit}
+    return found
+
+
 @lru_cache(maxsize=1024)
 def listed(text: str) -> frozenset[int]:
     """How many things a list within a sentence names: "Jira, Notion and Figma" are three.
@@ -137,14 +150,12 @@ def counts(text: str, one: Fact) -> frozenset[str]:
 
 
 def _durations(dates: Sequence[Date]) -> frozenset[int]:
-    """Months between dates that stand in one line."""
-    whole = [(year, month) for year, month, _ in dates if year and (month or 0) <= 12][:MOST_PAIRS]
-    return frozenset(
-        months
-        for at, (year, month) in enumerate(whole)
-        for later, end in whole[at + 1 :]
-        if (months := _months(later, end, last=True) - _months(year, month)) > 0
-    )
+    """Months between dates that stand in one line. "From 2010 to 2013" may be three years or four."""
+    whole = [(year, month) for year, month, _ in dates if year and year > 999 and (month or 0) <= 12][:MOST_PAIRS]
+    pairs = [(one, other) for at, one in enumerate(whole) for other in whole[at + 1 :]]
+    longest = {_months(later, end, last=True) - _months(year, month) for (year, month), (later, end) in pairs}
+    plain = {(later - year) * 12 for (year, month), (later, end) in pairs if not (month and end)}
+    return frozenset(months for months in longest | plain if months > 0)
 
 
 def _months(year: int, month: int | None, *, last: bool = False) -> int:

@@ -15,6 +15,7 @@ from typing import Literal
 from askfit.ask.terms import STOP
 
 Kind = Literal["number", "date", "name", "superlative", "address"]
+Near = Literal["", "about", "up", "down"]  # "40", "about 40", "over 40", "nearly 40"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,10 @@ class Fact:
     text: str
     values: frozenset[float] = frozenset()
     date: tuple[int | None, int | None, int | None] = (None, None, None)  # year, month, day
-    unit: str = ""  # "year", "month", "week" or "%" after a number
-    loose: bool = False  # "about 40": near is enough
+    unit: str = ""  # "year", "month", …, "money" or "%" with a number
+    near: Near = ""
+    high: float = 0.0  # "dozens": from the value to this one
+    loose: bool = False  # a name that could only be a name, were its word not the first
     initial: bool = False  # a name where any word has a capital
 
 
@@ -67,13 +70,14 @@ _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
 _YEAR = r"(?:1[5-9]|20)\d\d"
 _DATES = re.compile(
     rf"\b(?P<y1>{_YEAR})-(?P<m1>0[1-9]|1[0-2])(?:-(?P<d1>[0-3]\d))?\b"
-    rf"|\b(?P<a>\d{{1,2}})[./](?P<b>\d{{1,2}})[./](?P<y2>{_YEAR})\b|\b(?P<m3>0?[1-9]|1[0-2])/(?P<y3>{_YEAR})\b"
+    rf"|\b(?P<a>\d{{1,2}})(?:/|\. ?)(?P<b>\d{{1,2}})(?:/|\. ?)(?P<y2>{_YEAR})\b"
+    rf"|\b(?P<m3>0?[1-9]|1[0-2])/(?P<y3>{_YEAR})\b"
     rf"|\b(?:(?P<d4>[0-3]?\d)(?:st|nd|rd|th|er)?\.? (?:of |de )?)?(?P<m4>{_MONTH})\b\.?"
     rf"(?: (?P<d5>[0-3]?\d)(?:st|nd|rd|th)?\b(?!\d|[.,:]?\d|%| ?(?:%|percent|people)))?"
     rf"(?:,? (?:of |in |de )?(?P<y4>{_YEAR})\b)?"
     rf"|\b(?P<s>spring|summer|autumn|fall|winter)(?: of| in)?,? (?P<y5>{_YEAR})\b"
     rf"|\b(?P<y6>{_YEAR})\s?[-–—/]\s?(?P<y7>\d\d)\b(?![\d-])"
-    rf"|(?<![\w.,€$£-])(?P<y8>{_YEAR})(?:s\b|er\b)?(?![\d%]|[.,]\d)",
+    rf"|(?<![\w.,€$£-])(?P<y8>{_YEAR})(?P<decade>s\b|er\b)?(?![\d%]|[.,]\d)",
     re.IGNORECASE,
 )
 _GROUPED = r"\d{1,3}(?:[,.’'\u00a0\u202f]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?"
@@ -90,20 +94,33 @@ _SPELLED = re.compile(
     rf"(?P<n2>{'|'.join(_WORDS)})(?:[- ](?P<one2>{'|'.join(_ONES)}))?)(?!\w)",
     re.IGNORECASE,
 )
+_DATE_HINT = re.compile(r"\d|" + "|".join(sorted({name[:3] for name in _MONTHS})), re.IGNORECASE)
+_SPELLED_HINTS = frozenset((*_WORDS, "one", *_SCALES, "decade", "jahrzehnt", "décennie")) - {"k", "m"}
 _UNIT = re.compile(
-    r"[\s-]*(?:full |whole |consecutive )?(?:(?P<year>years?|jahren?|jahre|ans?|années?|años?|yrs?)"
+    r"[\s-]*(?:full |whole |consecutive |working )?(?:(?P<year>years?|jahren?|jahre|ans?|années?|años?|yrs?)"
     r"|(?P<month>months?|monaten?|monate|mois|mes(?:es)?)|(?P<week>weeks?|wochen?|semaines?|semanas?)"
-    r"|(?P<pc>%|percent\b|per cent\b))\b",
+    r"|(?P<day>days?|tagen?|tage|jours?|días?)|(?P<hour>hours?|hrs?|stunden?|heures?|horas?)"
+    r"|(?P<minute>minutes?|mins?|minuten?|minutos?)|(?P<second>seconds?|secs?|sekunden?|segundos?)"
+    r"|(?P<ms>ms|milliseconds?)|(?P<money>dollars?|euros?|pounds?|usd|eur|gbp)"
+    r"|(?P<pc>percent|per cent))\b|\s?(?P<sign>%)",
     re.IGNORECASE,
 )
 _DECADE = re.compile(r"\b(?:a|one|the) decade\b|\bein Jahrzehnt\b|\bune décennie\b", re.IGNORECASE)
-_LOOSE = re.compile(
-    r"(?:\b(?:about|around|roughly|nearly|almost|some|approximately|approx\.?|circa|ca\.?|over|under|more than"
-    r"|less than|at least|up to|close to|well over|just over|just under|etwa|rund|fast|über|mehr als|environ|près de"
-    r"|plus de|unos|casi)"
-    r"|~|≈)\s*(?:a |the )?[$€£]?$",
+_NEAR = re.compile(
+    r"(?:\b(?:(?P<up>over|more than|at least|upwards of|in excess of|greater than|über|mehr als|plus de|más de)"
+    r"|(?P<down>under|nearly|almost|less than|fewer than|up to|close to|just under|fast|près de|casi)"
+    r"|(?P<about>about|around|roughly|some|approximately|approx\.?|circa|ca\.?|an estimated|etwa|rund|environ|unos))"
+    r"|(?P<sign>[~≈]))\s*(?:a |the )?[$€£]?$",
     re.IGNORECASE,
 )
+_MANY = re.compile(
+    r"\b(?P<word>dozens|hundreds|thousands|millions) of\b|\b(?P<de>Dutzende|Hunderte|Tausende)\b", re.IGNORECASE
+)
+_MANY_ARE = {
+    "dozens": (24.0, 150.0), "hundreds": (150.0, 2e3), "thousands": (1.5e3, 5e5), "millions": (1.5e6, 1e9),
+    "dutzende": (24.0, 150.0), "hunderte": (150.0, 2e3), "tausende": (1.5e3, 5e5),
+}  # fmt: skip
+_ORDINAL = re.compile(r"(?:^|\n)[\s>*\-–•(]*$")  # before the "1." of a list
 _ADDRESS = re.compile(
     r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|\bhttps?://[^\s<>()\[\]]+|\bwww\.[^\s<>()\[\]]+|\+\d[\d ()/-]{6,}\d"
 )
@@ -120,12 +137,23 @@ _NO_SUPERLATIVE = frozenset(
 _SUPERLATIVE = re.compile(
     r"\b(?:award-winning|prize-winning|world-class|world-leading|industry-leading|market-leading|best-selling|unmatched"
     r"|unparalleled|unrivalled|second to none|number one|(?:the|a|an) (?:leading|foremost|top|renowned|famous)"
+    r"|(?<=[’']s )(?:leading|foremost|top)"
+    r"|(?<=\b(?:is|as) the )(?:first|only|sole)(?! (?:time|two|three|few|step|half|thing|part|ones?|and foremost)\b)"
+    r"|(?<=\bwas the )(?:first|only|sole)(?! (?:time|two|three|few|step|half|thing|part|ones?|and foremost)\b)"
+    r"|(?<=\bwere the )(?:first|only|sole)(?! (?:time|two|three|few|step|half|thing|part|ones?|and foremost)\b)"
+    r"|(?<=\bbecame the )(?:first|only|sole)(?! (?:time|two|three|few|step|half|thing|part|ones?|and foremost)\b)"
     r"|most [a-z]{4,}|[a-z]{2,}est)\b",
+    re.IGNORECASE,
+)
+_SUPERLATIVE_HINT = re.compile(
+    r"est\b|most|-winning|-class|-leading|-selling|unmatch|unparal|unrival|second to|number one|leading|foremost|top"
+    r"|renowned|famous|first|only|sole",
     re.IGNORECASE,
 )
 _MOST_OF = re.compile(
     r"most (?:of|people|time|days|weeks|often|recent|likely|recently|teams|users|notably)\b", re.IGNORECASE
 )
+_CONTRACTED = re.compile(r"[’'](?:ve|re|ll|d|m|s)$", re.IGNORECASE)
 _TITLES = frozenset("mr mrs ms dr prof herr frau madame monsieur señor señora".split())
 _OPENS = re.compile(r"(?:^|[.!?:…][\"'”’)\]]*\s+|\n)[\s\-–—*•·\d.)\"“„«(‘']*$")
 _SAYS = re.compile(
@@ -133,6 +161,7 @@ _SAYS = re.compile(
 )
 
 
+@lru_cache(maxsize=65_536)
 def fold(word: str) -> str:
     """Case, accents and a possessive ending off: what a name is compared by."""
     word = word.casefold().replace("’", "'")
@@ -147,7 +176,7 @@ def facts(text: str) -> tuple[Fact, ...]:
     """Every fact of a text, in order. Names are told by their capitals alone."""
     taken: list[tuple[int, int]] = []
     found: list[Fact] = []
-    for read in (_addresses, _dates, _figures, _spelled):
+    for read in (_addresses, _dates, _figures, _spelled, _many):
         new = [one for one in read(text) if not any(one.start < end and start < one.end for start, end in taken)]
         taken += [(one.start, one.end) for one in new]
         found += new
@@ -157,11 +186,15 @@ def facts(text: str) -> tuple[Fact, ...]:
 
 
 def _addresses(text: str) -> Iterator[Fact]:
+    if not ("@" in text or "://" in text or "www." in text or "+" in text):
+        return  # here and below: what no pattern could match is told cheaply, for whole sites are read
     for match in _ADDRESS.finditer(text):
         yield Fact("address", match.start(), match.end(), match.group().rstrip(".,;:!?/"))
 
 
 def _dates(text: str) -> Iterator[Fact]:
+    if not _DATE_HINT.search(text):
+        return
     for match in _DATES.finditer(text):
         start, end, said = match.start(), match.end(), match.group()
         if match["y1"]:
@@ -185,6 +218,9 @@ def _dates(text: str) -> Iterator[Fact]:
             yield Fact("date", match.start("y7"), end, said[-2:], date=(int(said[:2] + match["y7"]), None, None))
         else:
             bare = int(match["y8"])
+            if match["decade"] and bare % 10 == 0:
+                yield Fact("date", start, end, said, date=(bare // 10, None, None))
+                continue
             yield Fact("date", start, end, said, values=frozenset({float(bare)}), date=(bare, None, None))
 
 
@@ -211,11 +247,34 @@ def _int(text: str | None) -> int | None:
 
 def _figures(text: str) -> Iterator[Fact]:
     for match in _FIGURE.finditer(text):
+        if (
+            len(match.group()) < 3
+            and text[match.end() : match.end() + 2] in (". ", ") ")
+            and _ORDINAL.search(text[: match.start()])
+        ):
+            continue  # "1. First": it counts nothing
         scale = _SCALES[match["scale"].casefold()] if match["scale"] else 1.0
         values = frozenset(round(value * scale, 6) for value in _readings(match["n"]))
         unit = "%" if match["pc"] else _unit_after(text, match.end())
-        loose = bool(_LOOSE.search(text[max(0, match.start() - 24) : match.start()])) or scale > 100
-        yield Fact("number", match.start(), match.end(), match.group(), values=values, unit=unit, loose=loose)
+        if not unit and text[max(0, match.start() - 1) : match.start()] in ("$", "€", "£"):
+            unit = "money"
+        near = _near(text, match.start()) or ("up" if text[match.end() : match.end() + 1] == "+" else "")
+        near = near or ("about" if scale > 100 else "")
+        yield Fact("number", match.start(), match.end(), match.group(), values=values, unit=unit, near=near)
+
+
+def _near(text: str, start: int) -> Near:
+    match = _NEAR.search(text[max(0, start - 24) : start])
+    if not match:
+        return ""
+    return "up" if match["up"] else "down" if match["down"] else "about"
+
+
+def _many(text: str) -> Iterator[Fact]:
+    """ "Dozens of"."""
+    for match in _MANY.finditer(text):
+        low, high = _MANY_ARE[(match["word"] or match["de"]).casefold()]
+        yield Fact("number", match.start(), match.end(), match.group(), frozenset({low}), high=high)
 
 
 def _readings(figure: str) -> set[float]:
@@ -234,15 +293,17 @@ def _readings(figure: str) -> set[float]:
 
 
 def _spelled(text: str) -> Iterator[Fact]:
+    if _SPELLED_HINTS.isdisjoint(re.split(r"[\W\d_]+", text.casefold())):
+        return
     for match in _SPELLED.finditer(text):
         value = _spelled_value(match)
         if value is None:
             continue
-        loose = bool(_LOOSE.search(text[max(0, match.start() - 24) : match.start()]))
+        near = _near(text, match.start())
         unit = _unit_after(text, match.end())
-        yield Fact("number", match.start(), match.end(), match.group(), frozenset({value}), unit=unit, loose=loose)
+        yield Fact("number", match.start(), match.end(), match.group(), frozenset({value}), unit=unit, near=near)
     for match in _DECADE.finditer(text):
-        yield Fact("number", match.start(), match.end(), match.group(), frozenset({10.0}), unit="year", loose=True)
+        yield Fact("number", match.start(), match.end(), match.group(), frozenset({10.0}), unit="year", near="about")
 
 
 def _spelled_value(match: re.Match[str]) -> float | None:
@@ -260,12 +321,16 @@ def _spelled_value(match: re.Match[str]) -> float | None:
 
 def _unit_after(text: str, at: int) -> str:
     match = _UNIT.match(text, at)
-    return "" if not match else "%" if match["pc"] else str(match.lastgroup)
+    return "" if not match else "%" if match["pc"] or match["sign"] else str(match.lastgroup)
 
 
 def _superlatives(text: str) -> Iterator[Fact]:
+    if not _SUPERLATIVE_HINT.search(text):
+        return
     for match in _SUPERLATIVE.finditer(text):
         said = match.group().casefold()
+        if said.startswith("most ") and said.endswith("s") and not said.endswith(("ss", "us")):
+            continue  # "most companies": how many, not how good
         if said not in _NO_SUPERLATIVE and not _MOST_OF.match(text, match.start()) and not match.group()[0].isupper():
             yield Fact("superlative", match.start(), match.end(), said)
 
@@ -273,8 +338,10 @@ def _superlatives(text: str) -> Iterator[Fact]:
 def _names(text: str) -> Iterator[Fact]:
     for match in _WORD.finditer(text):
         word = match.group()
-        if not any(char.isupper() for char in word) or fold(word) in STOP or fold(word) in _TITLES:
+        if word.islower() or not any(char.isupper() for char in word) or fold(word) in STOP or fold(word) in _TITLES:
             continue
+        if _CONTRACTED.search(word) and _CONTRACTED.sub("", word).casefold() in STOP:
+            continue  # "They’ve"
         if len(word) == 1 and (match.end() >= len(text) or text[match.end()] in " .)'’"):
             continue  # "I", initials
         start = match.start()

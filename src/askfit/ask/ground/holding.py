@@ -10,6 +10,9 @@ from askfit.ask.ground.facts import Fact, fold
 from askfit.ask.terms import STOP, content, kin
 from askfit.text import stem, words
 
+TELLING = 100  # so large a figure does not stand by chance in a sentence on the same thing (set 2026-11-21)
+ABOUT = 0.1  # of a figure that "about" rounds
+ABOUT_PERCENT = 0.06
 PEOPLE = frozenset(content("people person member employee colleague engineer staff designer report"))
 _DEMONYM = re.compile(r"(?:ian|ean|an|ish|ese|ch|er|isch\w*|ais\w*|ien\w*|nisch\w*)$")
 _BEST = tuple(
@@ -21,6 +24,9 @@ _BEST = tuple(
         "newest latest recent last current",
         "smallest lowest least fewest",
         "award-winning award awards prize prize-winning",
+        "first 1st initial inaugural original earliest pioneer pioneered founding founded began introduced",
+        "only sole solely single unique alone one",
+        "leading foremost top best largest",
     )
 )
 
@@ -60,6 +66,8 @@ def bare_address(text: str) -> str:
 
 def superlative_in(said: str, where: Said) -> bool:
     bare = said.removeprefix("the ").removeprefix("an ").removeprefix("a ")
+    if bare.startswith("most ") and "most" in where.words:
+        return True  # "the most significant" of "the most important"
     if all(word in where.words or stem(word) in where.words for word in re.split(r"[\s-]", bare)):
         return True
     base = bare.removeprefix("most ").removesuffix("est")
@@ -69,7 +77,18 @@ def superlative_in(said: str, where: Said) -> bool:
 
 
 def same_date(one: tuple[int | None, ...], other: tuple[int | None, ...]) -> bool:
-    return all(mine is None or mine == theirs for mine, theirs in zip(one, other, strict=True))
+    return _same_year(one[0], other[0]) and all(
+        mine is None or mine == theirs for mine, theirs in zip(one[1:], other[1:], strict=True)
+    )
+
+
+def _same_year(mine: int | None, theirs: int | None) -> bool:
+    """A year below 1,000 is a decade: 199 is the 1990s; 180 may be the 1800s as well."""
+    if mine is None or mine == theirs:
+        return True
+    if theirs is None or mine > 999:
+        return False
+    return theirs // 10 == mine or (mine % 10 == 0 and mine < 200 and theirs // 100 == mine // 10)
 
 
 def figure_in(one: Fact, said: Said, sentence: str, *, close: bool) -> bool:
@@ -86,21 +105,39 @@ def figure_in(one: Fact, said: Said, sentence: str, *, close: bool) -> bool:
         return True
     if percent and not one.values.isdisjoint(said.values) and "%" not in said.text:
         return True
-    return one.loose and any(_about(mine, theirs) for mine in one.values for theirs in said.values)
+    if one.high:
+        return any(value <= theirs <= one.high for value in one.values for theirs in said.units)
+    return bool(one.near) and any(
+        _near(one, mine, theirs) and _one_unit(one, theirs, said, sentence)
+        for mine in one.values
+        for theirs in said.units
+    )
 
 
 def _same_counted(one: Fact, value: float, said: Said, sentence: str, close: bool) -> bool:
     """Is it a figure of the same thing: of people there and here, not of people here and of weeks there?"""
+    if not _one_unit(one, value, said, sentence):
+        return False
     mine, theirs = counts(sentence, one), said.after.get(value, frozenset[str]())
     if not any(word in STOP for word in words(sentence)):
         return True  # another language than the one that we know the words of
     if said.line == -1 and not mine & theirs:
         return False  # what a page opens with is no sentence that this one repeats
-    if one.unit == "%" or not mine:
+    if one.unit == "%" or not mine or value >= TELLING or value != int(value):
         return True
     if not theirs:
         return close or bool(mine & said.stems)
     return bool(mine & theirs or (mine & PEOPLE and theirs & PEOPLE) or any(kin(stem) & theirs for stem in mine))
+
+
+def _one_unit(one: Fact, value: float, said: Said, sentence: str) -> bool:
+    """Not 40 ms of 40%, nor 8 months of 8 weeks. A figure alone may have its unit from the next: "8 to 19 weeks"."""
+    theirs = said.units.get(value, frozenset[str]())
+    if not theirs or one.unit in theirs:
+        return True
+    if "" not in theirs:
+        return not one.unit and (not (mine := counts(sentence, one)) or bool(mine & said.stems))
+    return not one.unit or one.unit == "money" or stem(one.unit) in said.stems or not said.after.get(value)
 
 
 MONTHS_IN = {"year": 12, "month": 1}
@@ -109,9 +146,17 @@ MONTHS_IN = {"year": 12, "month": 1}
 def lasted(one: Fact, months: Iterable[int]) -> bool:
     """ "Three years" where a time of about three years is told."""
     each = MONTHS_IN[one.unit]
-    slack = (12 if one.loose else 7) if each == 12 else 1
+    slack = (12 if one.near else 7) if each == 12 else 1
     return any(abs(span + 0.5 - value * each) <= slack for span in months for value in one.values)
 
 
-def _about(mine: float, theirs: float) -> bool:
-    return theirs >= 10 and abs(mine - theirs) <= 0.05 * theirs
+def _near(one: Fact, mine: float, theirs: float) -> bool:
+    """Rounded as people round. Shares of 100 are told closer than counts."""
+    if theirs < 10:
+        return False
+    slack = ABOUT_PERCENT if one.unit == "%" else ABOUT
+    if one.near == "up":
+        return mine <= theirs <= max(mine * (1 + 3 * slack), 20 if mine == 12 else 0)
+    if one.near == "down":
+        return mine * (1 - 2 * slack) <= theirs <= mine
+    return abs(mine - theirs) <= slack * theirs

@@ -44,7 +44,8 @@ class Scripted:
         reply = self._script(model_name).reply(asked).within(prompt.max_output_tokens)
         await asyncio.sleep(reply.first_ms / 1000)
         for piece in reply.before_fault():
-            yield Text(piece)
+            if isinstance(piece, str):  # no documents were given, so nothing can be cited
+                yield Text(piece)
             await asyncio.sleep(reply.piece_ms / 1000)
         if reply.fault:
             await self._fail(reply, model_name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from askfit.providers.scripted.behaviours import Asked, Fault, Malformed
 from askfit.providers.scripted.cache import Block, Charge
+from askfit.providers.scripted.documents import Document, Piece, citation, document_of
 from askfit.types import FinishReason, Message
 
 PATH = "/v1/messages"
@@ -30,13 +31,37 @@ def read(body: Mapping[str, Any]) -> Asked:
         raise Malformed("messages: first message must use the user role")
     _check_breakpoints(body)
     output = (body.get("output_config") or {}).get("format") or {}
+    documents, cites = _documents(body), may_cite(body)
+    if cites and output:
+        raise Malformed("output_config.format: citations cannot be enabled together with a structured output format")
+    system = [block["text"] for block in contents(body.get("system"))]
     return Asked(
         str(body["model"]),
-        "\n\n".join(block["text"] for block in contents(body.get("system"))),
+        "\n\n".join([*system, *("\n".join(document.chunks) for document in documents)]),
         tuple(Message(turn["role"], _text(turn["content"])) for turn in messages),
         body["max_tokens"],
         output.get("schema"),
+        documents if cites else (),
     )
+
+
+def _document_blocks(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [block for _, block in _wire_blocks(body) if block.get("type") == "document"]
+
+
+def _documents(body: Mapping[str, Any]) -> tuple[Document, ...]:
+    documents = tuple(document_of(block) for block in _document_blocks(body))
+    if not all(chunk.strip() for document in documents for chunk in document.chunks or ("",)):
+        raise Malformed("messages: text content blocks must be non-empty")
+    return documents
+
+
+def may_cite(body: Mapping[str, Any]) -> bool:
+    """Are citations on? They are for all of a request's documents or for none."""
+    on = {bool((block.get("citations") or {}).get("enabled")) for block in _document_blocks(body)}
+    if len(on) > 1:
+        raise Malformed("messages: citations must be enabled on all or none of the documents")
+    return True in on
 
 
 def contents(content: Any) -> list[dict[str, Any]]:
@@ -47,7 +72,7 @@ def contents(content: Any) -> list[dict[str, Any]]:
 
 
 def _text(content: Any) -> str:
-    texts = [block.get("text", "") for block in contents(content)]
+    texts = [block.get("text", "") for block in contents(content) if block.get("type") != "document"]
     if not "".join(texts).strip():
         raise Malformed("messages: text content blocks must be non-empty")
     return "\n".join(texts)
@@ -83,7 +108,7 @@ def blocks(body: Mapping[str, Any]) -> list[Block]:
     """Every block as the cache sees it, its breakpoint taken out of the bytes."""
     return [
         Block(
-            str(block.get("text", "")) or json.dumps(block),
+            _counted(block),
             (block.get("cache_control") or {}).get("ttl", "5m") if block.get("cache_control") else "",
             json.dumps([role, {key: value for key, value in block.items() if key != "cache_control"}]).encode(),
         )
@@ -91,13 +116,26 @@ def blocks(body: Mapping[str, Any]) -> list[Block]:
     ]
 
 
+def _counted(block: Mapping[str, Any]) -> str:
+    """The text that a block's tokens are counted by."""
+    if block.get("type") == "document":
+        return "\n".join(document_of(block).chunks)
+    return str(block.get("text", "")) or json.dumps(block)
+
+
 class Answer:
-    """One answer's bytes: the events of a stream, or the whole message."""
+    """One answer's bytes: the events of a stream, or the whole message.
+
+    Words that are cited are a block of text of their own, which ends with its citations.
+    """
 
     def __init__(self, body: Mapping[str, Any], charge: Charge) -> None:
         self._id = f"msg_01{secrets.token_hex(11)}"
         self._model = body["model"]
         self._charge = charge
+        self._documents = _documents(body) if may_cite(body) else ()
+        self._block = 0
+        self._cited = False  # the open block has its citations: more words begin another
 
     def usage(self, output_tokens: int) -> dict[str, Any]:
         """As Anthropic counts: input_tokens without either cache counter."""
@@ -114,13 +152,15 @@ class Answer:
             "service_tier": "standard",
         }
 
-    def _message(self, texts: Sequence[str], stop_reason: str | None, output_tokens: int) -> dict[str, Any]:
+    def _message(
+        self, blocks: Sequence[Mapping[str, Any]], stop_reason: str | None, output_tokens: int
+    ) -> dict[str, Any]:
         return {
             "id": self._id,
             "type": "message",
             "role": "assistant",
             "model": self._model,
-            "content": [{"type": "text", "text": text} for text in texts],
+            "content": blocks,
             "stop_reason": stop_reason,
             "stop_sequence": None,
             "usage": self.usage(output_tokens),
@@ -128,17 +168,33 @@ class Answer:
 
     def opening(self) -> Iterator[bytes]:
         yield event("message_start", message=self._message([], None, 1))
-        yield event("content_block_start", index=0, content_block={"type": "text", "text": ""})
+        yield self._begin()
         yield self.ping()
+
+    def _begin(self) -> bytes:
+        empty: dict[str, Any] = {"citations": []} if self._documents else {}
+        return event("content_block_start", index=self._block, content_block={**empty, "type": "text", "text": ""})
+
+    def _delta(self, **delta: Any) -> bytes:
+        return event("content_block_delta", index=self._block, delta=delta)
 
     def ping(self) -> bytes:
         return event("ping")
 
-    def piece(self, text: str) -> bytes:
-        return event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+    def piece(self, piece: Piece) -> Iterator[bytes]:
+        if not isinstance(piece, str):
+            if self._documents:  # else there is nothing to cite
+                self._cited = True
+                yield self._delta(type="citations_delta", citation=citation(piece, self._documents))
+            return
+        if self._cited:
+            yield event("content_block_stop", index=self._block)
+            self._block, self._cited = self._block + 1, False
+            yield self._begin()
+        yield self._delta(type="text_delta", text=piece)
 
     def closing(self, finish: FinishReason, output_tokens: int) -> Iterator[bytes]:
-        yield event("content_block_stop", index=0)
+        yield event("content_block_stop", index=self._block)
         usage = {key: value for key, value in self.usage(output_tokens).items() if "_" in key and key != "service_tier"}
         usage.pop("cache_creation")  # only the opening tells the split by lifetime
         details = REFUSED if finish == "refusal" else None
@@ -146,8 +202,17 @@ class Answer:
         yield event("message_delta", delta=delta, usage=usage)
         yield event("message_stop")
 
-    def whole(self, text: str, finish: FinishReason, output_tokens: int) -> dict[str, Any]:
-        return self._message([text] if text else [], STOP_REASONS[finish], output_tokens)
+    def whole(self, pieces: Sequence[Piece], finish: FinishReason, output_tokens: int) -> dict[str, Any]:
+        """The same blocks that a stream adds up to."""
+        blocks: list[dict[str, Any]] = []
+        for piece in pieces:
+            if isinstance(piece, str):
+                if not blocks or blocks[-1].get("citations"):
+                    blocks.append({"type": "text", "text": "", **({"citations": []} if self._documents else {})})
+                blocks[-1]["text"] += piece
+            elif blocks and self._documents:
+                blocks[-1]["citations"].append(citation(piece, self._documents))
+        return self._message(blocks, STOP_REASONS[finish], output_tokens)
 
 
 def event(kind: str, **data: Any) -> bytes:

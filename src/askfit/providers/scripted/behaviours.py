@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from askfit.providers.scripted import lying as lies
+from askfit.providers.scripted.documents import Cite, Document, Piece, cited
 from askfit.providers.scripted.faithful import judgement, quoted_answer
 from askfit.text import estimate_tokens
 from askfit.types import FinishReason, Message, Usage
@@ -23,6 +25,7 @@ class Asked:
     messages: tuple[Message, ...]
     max_output_tokens: int
     schema: Mapping[str, Any] | None = None
+    documents: tuple[Document, ...] = ()  # that may be cited; their text stands in `system` too
 
     @property
     def question(self) -> str:
@@ -76,7 +79,7 @@ FAULTS: Mapping[str, Fault] = {
 class Reply:
     """One answer: its pieces, its pace, and how it ends."""
 
-    pieces: tuple[str, ...] = ()
+    pieces: tuple[Piece, ...] = ()  # a citation is for the words before it
     finish_reason: FinishReason = "stop"
     first_ms: int = 0  # before the first piece
     piece_ms: int = 0  # after each piece
@@ -87,12 +90,12 @@ class Reply:
 
     @property
     def text(self) -> str:
-        return "".join(self.pieces)
+        return text_of(self.pieces)
 
     def as_fault(self) -> Fault:
         return FAULTS[self.fault]
 
-    def before_fault(self) -> tuple[str, ...]:
+    def before_fault(self) -> tuple[Piece, ...]:
         """The pieces that go out."""
         if not self.fault:
             return self.pieces
@@ -103,11 +106,9 @@ class Reply:
         """Cut where the allowance ends, as a model is."""
         if self.uncut:
             return self
-        kept: list[str] = []
-        for piece in self.pieces:
-            if estimated("".join(kept) + piece) > most_tokens:
-                return replace(self, pieces=tuple(kept), finish_reason="length")
-            kept.append(piece)
+        for at in range(len(self.pieces)):
+            if estimated(text_of(self.pieces[: at + 1])) > most_tokens:
+                return replace(self, pieces=self.pieces[:at], finish_reason="length")
         return self
 
 
@@ -116,9 +117,22 @@ def estimated(text: str) -> int:
     return estimate_tokens(text)
 
 
+def text_of(pieces: Iterable[Piece]) -> str:
+    """The words, without citations."""
+    return "".join(piece for piece in pieces if isinstance(piece, str))
+
+
 def in_pieces(text: str) -> tuple[str, ...]:
     """A text as a model streams it: word by word, white space kept."""
     return tuple(re.findall(r"\s*\S+(?:\s+\Z)?", text))
+
+
+def with_citations(text: str, documents: Sequence[Document]) -> tuple[Piece, ...]:
+    """`in_pieces`; where there are documents to cite, markers become citations, as a model does then."""
+    if not documents:
+        return in_pieces(text)
+    stretches = ((piece,) if isinstance(piece, Cite) else in_pieces(piece) for piece in cited(text, documents))
+    return tuple(chain.from_iterable(stretches))
 
 
 # ---------------------------------------------------------------- behaviours
@@ -140,9 +154,9 @@ def empty_json(asked: Asked, number: int | None) -> Reply:
 
 
 def faithful(asked: Asked, number: int | None) -> Reply:
-    """As a careful model that reads askfit's prompts: a quoted sentence with its marker, or a judgement by the rows."""
+    """As a careful model that reads askfit's prompts: a quoted sentence and its section, or a judgement by the rows."""
     if asked.schema is None:
-        return Reply(in_pieces(quoted_answer(asked.system, asked.question)))
+        return Reply(with_citations(quoted_answer(asked.system, asked.question), asked.documents))
     made = judgement(asked.system, asked.question) if "requirements" in asked.schema.get("properties", {}) else None
     return Reply(in_pieces(json.dumps(made or least(asked.schema), ensure_ascii=False)))
 
@@ -151,7 +165,7 @@ def lying(asked: Asked, number: int | None) -> Reply:
     """`lying-7`: true sentences with one thing made false, by that seed; what is planted, `lying.answer` tells."""
     if asked.schema is not None:
         return faithful(asked, None)
-    return Reply(in_pieces(lies.answer(asked.system, asked.question, number or 0).text))
+    return Reply(with_citations(lies.answer(asked.system, asked.question, number or 0).text, asked.documents))
 
 
 def echoing(asked: Asked, number: int | None) -> Reply:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from askfit.providers.scripted.behaviours import Asked, Fault, Malformed
+from askfit.providers.scripted.behaviours import Asked, Fault, Malformed, text_of
 from askfit.providers.scripted.cache import Block, Charge
+from askfit.providers.scripted.documents import Piece
 from askfit.types import FinishReason, Message
 
 PATH = "/v1/chat/completions"
@@ -80,8 +81,9 @@ class Answer:
     def ping(self) -> bytes:
         return b": ping\n\n"
 
-    def piece(self, text: str) -> bytes:
-        return self._chunk({"content": text})
+    def piece(self, piece: Piece) -> Iterator[bytes]:
+        if isinstance(piece, str):  # this wire knows no citations
+            yield self._chunk({"content": piece})
 
     def closing(self, finish: FinishReason, output_tokens: int) -> Iterator[bytes]:
         yield self._chunk({}, FINISH_REASONS[finish])
@@ -89,8 +91,8 @@ class Answer:
             yield self._chunk(None, usage=self.usage(output_tokens))
         yield b"data: [DONE]\n\n"
 
-    def whole(self, text: str, finish: FinishReason, output_tokens: int) -> dict[str, Any]:
-        message = {"role": "assistant", "content": text, "refusal": None}
+    def whole(self, pieces: Sequence[Piece], finish: FinishReason, output_tokens: int) -> dict[str, Any]:
+        message = {"role": "assistant", "content": text_of(pieces), "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": FINISH_REASONS[finish]}
         head = {"id": self._id, "object": "chat.completion", "created": CREATED_S, "model": self._model}
         return {**head, "choices": [choice], "usage": self.usage(output_tokens)}

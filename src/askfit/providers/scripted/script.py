@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from askfit.errors import SettingsError
 from askfit.providers.scripted.behaviours import BEHAVIOURS, FAULTS, Asked, Reply, behave, in_pieces, is_behaviour
+from askfit.providers.scripted.documents import Cite, Piece
 from askfit.types import FinishReason, Usage
 
 
@@ -29,12 +30,21 @@ class UsageForm(_Form):
     cache_write_1h_tokens: int = Field(default=0, ge=0)
 
 
+class CiteForm(_Form):
+    """A citation of the words before it, where the request has documents to cite; true or not."""
+
+    document: int  # its place in the request, from 0
+    start: int  # chunk: a block of custom content, a sentence of plain text
+    end: int  # the chunk after the last one
+    cited_text: str | None = None  # instead of what stands there
+
+
 class Rule(_Form):
     """One rule: where `match` (a regular expression) is found in the last question, this is the reply."""
 
     match: str = ""
     text: str | None = None
-    chunks: tuple[str, ...] | None = None  # a text cut as it shall be streamed
+    chunks: tuple[str | CiteForm, ...] | None = None  # a text cut as it shall be streamed
     object: Any = Field(default=None, alias="json")
     behaviour: str = ""
     fault: str = ""
@@ -77,9 +87,12 @@ class Rule(_Form):
     def _says(self) -> bool:
         return self.text is not None or self.chunks is not None or self.object is not None
 
-    def _pieces(self) -> tuple[str, ...]:
+    def _pieces(self) -> tuple[Piece, ...]:
         if self.chunks is not None:
-            return self.chunks
+            return tuple(
+                piece if isinstance(piece, str) else Cite(piece.document, piece.start, piece.end, piece.cited_text)
+                for piece in self.chunks
+            )
         return in_pieces(self.text if self.text is not None else json.dumps(self.object, ensure_ascii=False))
 
 

@@ -10,14 +10,24 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from askfit.providers.scripted import anthropic_wire, openai_wire
-from askfit.providers.scripted.behaviours import Asked, Fault, Malformed, Reply, behave, estimated, is_behaviour
+from askfit.providers.scripted.behaviours import (
+    Asked,
+    Fault,
+    Malformed,
+    Reply,
+    behave,
+    estimated,
+    is_behaviour,
+    text_of,
+)
 from askfit.providers.scripted.cache import Block, Charge, PromptCache
+from askfit.providers.scripted.documents import Piece
 from askfit.providers.scripted.script import Script
 from askfit.types import FinishReason
 
@@ -39,9 +49,9 @@ class Answer(Protocol):
     def usage(self, output_tokens: int) -> dict[str, Any]: ...
     def opening(self) -> Iterator[bytes]: ...
     def ping(self) -> bytes: ...
-    def piece(self, text: str) -> bytes: ...
+    def piece(self, piece: Piece) -> Iterator[bytes]: ...
     def closing(self, finish: FinishReason, output_tokens: int) -> Iterator[bytes]: ...
-    def whole(self, text: str, finish: FinishReason, output_tokens: int) -> dict[str, Any]: ...
+    def whole(self, pieces: Sequence[Piece], finish: FinishReason, output_tokens: int) -> dict[str, Any]: ...
 
 
 class Wire(Protocol):
@@ -230,7 +240,7 @@ class ScriptedServer:
             return streaming(self._events(wire, answer, reply, tokens, seen), seen, headers)
         await asyncio.sleep(reply.first_ms / 1000)
         seen.sent, seen.finished = reply.text, True
-        return JSONResponse(answer.whole(reply.text, reply.finish_reason, tokens), headers=headers)
+        return JSONResponse(answer.whole(reply.pieces, reply.finish_reason, tokens), headers=headers)
 
     def _decide(
         self, request: Request, body: dict[str, Any], wire: Wire
@@ -272,8 +282,9 @@ class ScriptedServer:
         for event in answer.opening():
             yield event
         for piece in reply.before_fault():
-            seen.sent += piece
-            yield answer.piece(piece)
+            seen.sent += text_of([piece])
+            for event in answer.piece(piece):
+                yield event
             await asyncio.sleep(reply.piece_ms / 1000)
         if reply.fault:
             async for event in _fail(wire, answer, reply):

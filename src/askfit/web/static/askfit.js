@@ -1,6 +1,6 @@
 // The widget: <ask-ai>, <fit-check>, <askfit-launcher>. No dependencies, no innerHTML.
-// With the attribute `page` they enhance a server-rendered form; elsewhere they live in a shadow root, so that page and
-// widget cannot break one another.
+// With `page` they enhance a server-rendered form; elsewhere they live in a shadow root: page and widget cannot break
+// one another.
 
 const BASE = new URL(".", import.meta.url);
 const WORDS = { strong: "Strong fit", moderate: "Moderate fit", stretch: "A stretch", misfit: "Misfit", insufficient_information: "Too little to judge" };
@@ -21,7 +21,8 @@ function el(name, props = {}, ...children) {
 
 function safeUrl(text) {
   try {
-    return text && /^(https?|mailto):/.test(new URL(text, location.href).protocol) ? new URL(text, location.href).href : "";
+    const { href } = new URL(text, location.href);
+    return text && /^(https?|mailto):/.test(href) ? href : "";
   } catch { return ""; }
 }
 
@@ -32,8 +33,8 @@ function place(citation) {
   } catch { return citation.document; }
 }
 
-// Bold, code, links; all else is text. A citation's number travels as U+E000 number U+E001.
-const INLINE = /\*\*([^*\n]+)\*\*|`([^`\n]+)`|\[([^\]\n]+)\]\(([^)\s]+)\)|((?:https?:\/\/|mailto:)[^\s<>"')\]]*[^\s<>"')\].,;:!?])|\uE000(\d+)\uE001/g;
+// Bold, code, links, mail; all else is text. A citation's number travels as U+E000 number U+E001.
+const INLINE = /\*\*([^*\n]+)\*\*|`([^`\n]+)`|\[([^\]\n]+)\]\(([^)\s]+)\)|((?:https?:\/\/|mailto:)[^\s<>"')\]]*[^\s<>"')\].,;:!?]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)|\uE000(\d+)\uE001/g;
 
 function inline(text, sources) {
   const out = [];
@@ -41,10 +42,11 @@ function inline(text, sources) {
   for (const match of text.matchAll(INLINE)) {
     out.push(text.slice(at, match.index));
     const [whole, bold, code, label, target, bare, number] = match;
-    const href = safeUrl(target || bare);
+    const href = safeUrl(target || bare?.replace(/^[^:]+@/, "mailto:$&"));
+    const source = sources[number - 1];
     if (bold) out.push(el("strong", {}, inline(bold, sources)));
     else if (code) out.push(el("code", {}, code));
-    else if (number) out.push(el("a", { class: "cite", href: safeUrl(sources[number - 1].url) || null, title: sources[number - 1].quote, "aria-label": `Source ${number}`, rel: "noopener" }, number));
+    else if (number) out.push(el("a", { class: "cite", href: safeUrl(source.url) || null, title: source.quote, "aria-label": `Source ${number}`, rel: "noopener" }, number));
     else out.push(href ? el("a", { href, rel: "noopener nofollow" }, label || bare.replace(/^mailto:/, "")) : whole);
     at = match.index + whole.length;
   }
@@ -73,12 +75,14 @@ class Problem extends Error {
   constructor(told) { super(told.detail || told.message || "The site did not answer."); this.told = told; }
 }
 
+const post = (url, body, more, signal) =>
+  fetch(url, { method: "POST", headers: { "content-type": "application/json", ...more }, body: JSON.stringify(body), signal });
+
 async function* events(url, body, signal) {
   let last = "", retried = false;
   for (;;) {
     try {
-      const headers = { "content-type": "application/json", accept: "text/event-stream", ...(last && { "last-event-id": last }) };
-      const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal });
+      const answer = await post(url, body, { accept: "text/event-stream", ...(last && { "last-event-id": last }) }, signal);
       if (!answer.ok) throw new Problem(await answer.json().catch(() => ({})));
       for await (const event of parse(answer.body)) {
         if (event.id) last = event.id;
@@ -210,7 +214,7 @@ class Feature extends HTMLElement {
     const send = (rating, reason) => {
       show(this.status.textContent = "Thank you.");
       const base = this.url.origin === BASE.origin ? BASE : this.url.origin;
-      fetch(new URL("feedback", base), { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ answer, rating, reason }) }).catch(() => {});
+      post(new URL("feedback", base), { answer, rating, reason }).catch(() => {});
     };
     const why = () => {
       show("What was wrong?", ...Object.entries(REASONS).map(([reason, label]) => button(label, () => send("down", reason))));
@@ -264,7 +268,7 @@ class AskAi extends Feature {
     if (failure) this.box.value ||= this.abort ? "" : question;
     else {
       if (!/^(hostile|off|looks)/.test(state.abstain_reason)) this.history.push({ question, answer: state.text });
-      turn.append(this.hand(state.notices, question));
+      text.after(this.hand(state.notices, question));
       this.status.textContent = state.text;
       if (state.follow_ups.length) turn.append(el("div", { class: "suggestions" }, state.follow_ups.map((next) => button(next, () => this.send(next), "chip"))));
     }
@@ -298,10 +302,10 @@ class AskAi extends Feature {
     const listed = sources.map((source) => {
       const href = safeUrl(source.url);
       const said = state.abstained || state.text.includes(source.quote);
-      return el("li", {}, href ? el("a", { href, rel: "noopener" }, place(source)) : place(source), said ? "" : el("q", {}, source.quote));
+      return el("li", {}, href ? el("a", { href, rel: "noopener" }, place(source)) : place(source), said ? "" : [" ", el("q", {}, source.quote)]);
     });
-    return [...rich(marked + state.text.slice(from), sources), listed.length ? el("ol", { class: "sources" }, listed) : "",
-      ...state.notices.map(({ message }) => el("p", { class: "notice" }, message))];
+    return [...rich(marked + state.text.slice(from), sources), listed.length ? el("ol", { class: "sources", "aria-label": "Sources" }, listed) : "",
+      ...state.notices.map(({ code, message }) => OFFERS[code] ? "" : el("p", { class: "notice" }, message))];
   }
 }
 
@@ -329,7 +333,7 @@ class FitCheck extends Feature {
       else if (name === "done") {
         const held = this.holds(tools);
         this.out.replaceChildren(assessment(data), this.hand(data.notices, posting), this.thumbs(answer));
-        this.status.textContent = `${WORDS[data.verdict]}. ${data.headline}`;
+        this.status.textContent = `${WORDS[data.verdict]}. ${headline(data)}`;
         this.out.scrollIntoView();
         if (held) this.out.querySelector("h2").focus();
       }
@@ -344,8 +348,8 @@ class FitCheck extends Feature {
 const percent = (share) => `${Math.round(share * 100)}%`;
 
 function requirement(data) {
-  const rows = data.evidence.map(({ row, skill, level, relation }) =>
-    el("li", {}, `row ${row} · ${skill} · level ${level}${relation === "exact" ? "" : ` (${relation})`}`));
+  const rows = data.evidence.map(({ skill, level, relation, sheet, sheet_row }) =>
+    el("li", {}, `${sheet && `${sheet}, `}row ${sheet_row} · ${skill} · level ${level}${relation === "exact" ? "" : ` (${relation})`}`));
   const plain = (text) => text.replace(/[\s.;:…]+/g, " ").trim();
   return el("li", { class: `requirement b-${data.band}` },
     el("div", { class: "head" }, el("span", { class: "band" }, data.band), el("span", { class: "text" }, data.text), el("span", { class: "weight" }, percent(data.emphasis))),
@@ -383,10 +387,8 @@ function assessment(data) {
 }
 
 // The label above says the verdict.
-function headline({ headline, verdict }) {
-  const said = `${WORDS[verdict]}: `;
-  return headline.startsWith(said) ? headline.charAt(said.length).toUpperCase() + headline.slice(said.length + 1) : headline;
-}
+const headline = ({ headline, verdict }) =>
+  headline.replace(new RegExp(`^${WORDS[verdict]}: (.)`), (_, first) => first.toUpperCase());
 
 // ---- <askfit-launcher>
 
