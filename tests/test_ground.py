@@ -424,7 +424,9 @@ def test_a_long_quote_is_told_by_its_ends() -> None:
     assert found == "https://a.example/#x:~:text=Well%2Dknown%2C%20one%20two%20three,eight%20nine%20ten%2C%20the%2Dend"
 
 
-@pytest.mark.parametrize("opening", ["The game had 31", "The game had 31,", "The game had 31,4", "The game had 31,417 "])
+@pytest.mark.parametrize(
+    "opening", ["The game had 31", "The game had 31,", "The game had 31,4", "The game had 31,417 "]
+)
 def test_no_part_of_an_unknown_figure_is_on_screen(opening: str, corpus: Corpus) -> None:
     """Of "31,417", of which the site knows "31" alone, nothing shows while it streams."""
     judge = Judge(Prompt("", "", (), 100), ground(corpus))
