@@ -27,6 +27,8 @@ from askfit.ask.question import (
 from askfit.ask.voice import is_profile
 from askfit.config import Settings
 from askfit.errors import InputError, ProviderError
+from askfit.evals.samples import AskSample, read_samples
+from askfit.evals.scorers import score_answer
 from askfit.prompts import load_prompt
 from askfit.providers.scripted import Script, ScriptedServer
 from askfit.site import Site, open_site
@@ -1017,6 +1019,159 @@ async def test_selling_to_companies_is_business_to_business(make_site: SiteMaker
     async with open_site(make_site({**FILES, "content/about/products.md": page})) as site:
         given = await answer(site, "We sell machines to companies. Has she done that kind of product?")
     assert "a rota for nurses" in given.answer
+
+
+# ---------------------------------------------------------------- what recruiters ask in a hurry
+
+
+@pytest.mark.parametrize(
+    ("question", "matter"),
+    [
+        ("Which companies has she worked for?", "employers"),
+        ("previous employers", "employers"),
+        ("Bei welchen Firmen hat sie gearbeitet?", "employers"),
+        ("current job?", "current"),
+        ("What is Ann Ode's job title now?", "current"),
+        ("yrs of exp", "years"),
+        ("Walk me through your career", "positions"),
+        ("Are you willing to relocate to Lisbon?", "relocation"),
+        ("Gehaltsvorstellung?", "salary"),
+        ("Größe des Teams?", None),
+        ("Which companies did she found?", None),
+        ("Which companies did she not work for?", None),
+        ("Which tools failed you?", None),
+        ("Did you move?", None),
+        ("What languages are spoken in Lisbon?", None),
+        ("Do you have experience with dredgers?", None),
+    ],
+)
+def test_a_matter_is_told_by_its_words_alone(question: str, matter: str | None) -> None:
+    """However a recruiter puts it, it is one matter; a question that says anything more is left to the search."""
+    found = understand(question, (), "Ann Ode").matter
+    assert (found.name if found else None) == matter
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        (
+            "Which companies have you worked for?",
+            "Owner, Ode Bridges, since 2020-02-01.\n"
+            "Lead Surveyor, Steelspan, from 2016-05-01 to 2020-01-01.\n"
+            "Clerk, Harbour Office, from 2010-02-01 to 2012-03-01.",
+        ),
+        (
+            "work history?",
+            "Owner, Ode Bridges, since 2020-02-01.\n"
+            "Lead Surveyor, Steelspan, from 2016-05-01 to 2020-01-01.\n"
+            "Surveyor, Steelspan, from 2012-04-01 to 2016-05-01.\n"
+            "Clerk, Harbour Office, from 2010-02-01 to 2012-03-01.",
+        ),
+        ("current job?", "Owner, Ode Bridges, since 2020-02-01."),
+        ("Wie viele Jahre Berufserfahrung hat sie?", "Clerk, Harbour Office, from 2010-02-01 to 2012-03-01."),
+    ],
+)
+async def test_jobs_are_listed_newest_first_from_every_page(question: str, expected: str, make_site: SiteMaker) -> None:
+    """No page names all employers; each is told by the line of its own page, once, and each line is cited."""
+    async with open_site(make_site(STATIONS)) as opened:
+        given = await answer(opened, question)
+    assert given.answer == expected
+    assert [len(one.citations) for one in given.sentences] == [1] * len(expected.splitlines())
+    check_quotes(opened, given)
+
+
+async def test_a_list_of_jobs_in_prose_is_told_as_it_stands(essayist: Site) -> None:
+    """Where no page has dates of its own, the dated lines of a work history are listed."""
+    given = (await answer(essayist, "Which companies has Ann worked for?")).answer
+    assert given.index("Steelspan, Porto") < given.index("Millrace Works, Leeds")
+    assert "doctorate" not in given
+
+
+HARBOURMASTER = {
+    "content/about.md": (
+        "# About Ann Ode\n\nI am Ann Ode, a product manager for games and apps. I played Wharf, a game of cards, as a"
+        " child.\n"
+    ),
+    "content/work/tides.md": (
+        "# Tides\n\nQuayfall is a puzzle game on tides. I led the launch of the rowing game Oarsome in 2021.\n\n"
+        "## Tools\n\n- A level\n- A notebook\n"
+    ),
+    "content/projects/lock.md": "---\ntitle: The lock\ndate: 2021-02-03\nproduct: Lock\n---\n\nThe lock was rebuilt.\n",
+    "content/projects/weir.md": "---\ntitle: The weir\ndate: 2023-02-03\n---\n\nThe weir was raised. It took long.\n",
+    "content/posts/pets.md": "# Servers\n\nI keep my pets and servers apart. Mail nobody@web.example.com at once.\n",
+    "content/contact.md": "# Contact\n\nDo write: ann@ode.example.com.\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        (
+            "What games did you ship?",
+            "I led the launch of the rowing game Oarsome in 2021.\nQuayfall is a puzzle game on tides.",
+        ),
+        ("tools?", "A level\nA notebook"),
+        ("Which projects has she worked on?", "The weir was raised.\nThe lock was rebuilt."),
+        ("email?", "Do write: ann@ode.example.com."),
+    ],
+)
+async def test_things_are_listed_from_headings_folders_and_what_names_them(
+    question: str, expected: str, make_site: SiteMaker
+) -> None:
+    """A list is made of lines about the owner, word for word; a manager of games is no game, an essay no contact."""
+    async with open_site(make_site(HARBOURMASTER)) as opened:
+        given = await answer(opened, question)
+    assert given.answer == expected
+    check_quotes(opened, given)
+
+
+@pytest.mark.parametrize("question", ["pets?", "Notice period?", "Which clients have you had?", "awards?", "GPA?"])
+async def test_a_matter_that_is_not_told_of_the_owner_is_not_answered(question: str, make_site: SiteMaker) -> None:
+    """An essay's word for it is no answer, and a list that no page has is not made up."""
+    async with open_site(make_site(HARBOURMASTER)) as opened:
+        given = await answer(opened, question)
+    assert given.abstained
+    assert "hi@ann.example.com" in given.answer
+
+
+async def test_why_the_last_job_was_left_is_asked_by_its_name(make_site: SiteMaker) -> None:
+    """ "reason for leaving last job?" finds what the owner says on leaving the newest employer, not another one."""
+    faq = "# FAQ\n\n## Why did you leave Ode Bridges?\n\nI closed it to teach.\n"
+    async with open_site(make_site({**STATIONS, "content/faq.md": faq})) as opened:
+        assert (await answer(opened, "reason for leaving last job?")).answer == "I closed it to teach."
+        assert (await answer(opened, "Why did you leave Steelspan?")).abstained
+
+
+async def test_what_is_off_limits_is_so_however_it_is_put(make_site: SiteMaker) -> None:
+    """The owner's "salary" holds for a visitor's German word for it."""
+    off = '[features.ask]\noff_limits = ["salary"]\n'
+    async with open_site(make_site(FILES, more_toml=off)) as opened:
+        assert (await answer(opened, "Gehaltsvorstellung?")).abstain_reason == "off_limits"
+
+
+def test_a_matter_that_the_turn_before_narrows_is_not_torn_from_it() -> None:
+    """ "How big was your team?" after a question on one job is about that job's team."""
+    history = (Turn("What did she do at Steelspan?", "She led the survey."),)
+    assert understand("How big was your team?", history, "Ann Ode").matter is None
+    assert understand("How big was your team?", (), "Ann Ode").matter is not None
+
+
+# What was measured on 2026-11-21, of 85 and 16; half of the file was not looked at while the rules were made.
+RECRUITER_FLOORS = {True: 82, False: 15}
+
+
+async def test_a_recruiters_questions_hold_their_floor(sample: Settings) -> None:
+    """Of the sample's questions in a hurry at least as many come out right as were measured, in every score."""
+    path = Path(sample.path).parent / "golden" / "recruiter.yaml"
+    right = {True: 0, False: 0}
+    async with open_site(sample) as site:
+        for one in read_samples(path, "chat"):
+            assert isinstance(one, AskSample)
+            given = await answer(site, one.question)
+            check_quotes(site, given)
+            scores = score_answer(one, given, site.corpus)
+            right[one.answerable] += all(score.share in (None, 1.0) for score in scores.values())
+    assert all(right[answerable] >= floor for answerable, floor in RECRUITER_FLOORS.items()), right
 
 
 # ---------------------------------------------------------------- golden questions

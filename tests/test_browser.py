@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import os
 import re
@@ -20,6 +21,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
+from pypdf import PdfReader
 
 import chromium
 from askfit.providers.scripted import Script, ScriptedServer
@@ -206,7 +208,7 @@ def assess(page: Page, posting: str = TOUCHSTONE) -> Locator:
     page.get_by_label("The job posting").fill(posting)
     page.get_by_role("button", name="Check the fit").click()
     assessment = page.get_by_role("region", name="Assessment")
-    expect(assessment.locator(".method")).to_be_visible()
+    expect(assessment).to_be_visible()
     return assessment
 
 
@@ -496,6 +498,85 @@ def test_a_thin_posting_gets_no_score(askfit: str, open_page: Callable[..., Page
     page = open_page(f"{askfit}/fit-check")
     shown = assess(page, "We need a person.")
     expect(shown.locator(".label")).to_have_text("Too little to judge")
+    expect(shown.locator(".why")).to_be_visible()  # what to do instead
+    expect(shown.get_by_text("How this was judged")).to_have_count(0)
+    expect(page.get_by_role("button", name="Report")).to_have_count(0)
+
+
+def test_three_misfits_come_before_the_folded_why(askfit: str, open_page: Callable[..., Page]) -> None:
+    """On a telephone the reasons do not push the misfits away: why is one line until it is opened."""
+    page = open_page(f"{askfit}/fit-check", width=390)
+    shown = assess(page)
+    assert shown.locator(".misfits, h3 + ul").first.locator("li").count() <= 3
+    why = shown.locator("details.why")
+    expect(why.locator("p")).to_be_hidden()
+    misfits = shown.get_by_text("Where it does not fit").bounding_box()
+    folded = why.bounding_box()
+    assert misfits and folded and misfits["y"] < folded["y"]
+    why.locator("summary").click()
+    expect(why.locator("p")).to_be_visible()
+
+
+# ---------------------------------------------------------------- the report
+
+
+@pytest.fixture(scope="module")
+def sharing(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Iterator[str]:
+    """The sample site, whose owner lets assessments be shared."""
+    toml = sample_folder(tmp_path_factory.mktemp("sharing") / "site")
+    toml.write_text(toml.read_text("utf-8") + "[features.fit]\nshare_days = 7\n", "utf-8")
+    with serve(toml) as served:
+        yield served.url
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without"])
+@pytest.mark.parametrize(("width", "dark"), [(390, True), (1280, False)])
+def test_a_report_is_opened_read_and_shared(
+    width: int, dark: bool, script: bool, sharing: str, open_page: Callable[..., Page], watch: Watch, record: Record
+) -> None:
+    """Report opens beside the assessment: picture and table; one click makes a link that others open."""
+    page = open_page(f"{sharing}/fit-check", width=width, dark=dark, java_script_enabled=script)
+    page.get_by_label("The job posting").fill(TOUCHSTONE)
+    page.get_by_role("button", name="Check the fit").click()
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="Report").click()
+    report = opened.value
+    verdict = re.compile(f"^{re.escape(page.locator('.verdict .label').inner_text())}$")
+    expect(report.get_by_role("heading", level=1)).to_have_text(verdict)
+    expect(page.get_by_role("region", name="Assessment")).to_be_visible()
+    picture = report.get_by_role("img", name="What the posting weighs")
+    expect(picture).to_have_count(1)  # the other width's is not read out either
+    assert picture.locator("g.mark").count() == report.locator(".asked tbody tr").count() >= 10
+    read = picture.locator("text").evaluate_all("all => Math.min(...all.map(e => e.getBoundingClientRect().height))")
+    assert read >= 9, read
+    if script:
+        assert report.evaluate(OVERFLOW) <= 0
+        assert report.evaluate(CONTRAST)[0][0] >= 4.5
+    record(report, f"report-{width}-{'dark' if dark else 'light'}")
+    report.get_by_role("button", name="Share by a link for 7 days").click()
+    report.wait_for_url(re.compile(r"/fit-check/r/[\w-]{32}$"))
+    expect(report.get_by_role("status")).to_contain_text("It works until")
+    other = open_page(report.url, java_script_enabled=False)
+    expect(other.get_by_role("heading", level=1)).to_have_text(verdict)
+    expect(other.get_by_role("button")).to_have_count(0)
+    assert (watch.errors, watch.strangers(sharing)) == ([], [])
+
+
+@pytest.mark.parametrize("paper", ["A4", "Letter"])
+@pytest.mark.parametrize("posting", ["data-platform-pm.md", "backend-infrastructure-engineer.md"])
+def test_a_report_takes_two_sheets_of_paper_at_most(
+    posting: str, paper: str, tmp_path: Path, open_page: Callable[..., Page]
+) -> None:
+    """With picture, every requirement and the method, though the posting asks for more than fifteen things."""
+    toml, report = sample_folder(tmp_path / "site"), tmp_path / "report.html"
+    command = [sys.executable, "-m", "askfit", "fit", str(SAMPLE / "postings" / posting), "--config", str(toml)]
+    subprocess.run([*command, "--html", str(report)], check=True, capture_output=True, timeout=60)
+    page = open_page(report.as_uri(), dark=True)
+    assert page.locator(".asked tbody tr").count() >= 15
+    sheets = PdfReader(io.BytesIO(page.pdf(format=paper))).pages
+    text = " ".join(" ".join(sheet.extract_text() for sheet in sheets).split())
+    assert len(sheets) <= 2
+    assert "This is a reading aid for people, not a decision." in text
 
 
 def test_feedback_reaches_the_server(askfit: str, open_page: Callable[..., Page]) -> None:
@@ -554,7 +635,7 @@ def test_an_assessment_to_keep_loads_nothing(tmp_path: Path, open_page: Callable
     command = [sys.executable, "-m", "askfit", "fit", str(posting), "--config", str(toml), "--html", str(report)]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     page = open_page(report.as_uri(), width=390)
-    expect(page.locator(".verdict .label")).to_contain_text("Moderate fit")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Moderate fit")
     assert page.evaluate(OVERFLOW) <= 0
     assert (watch.errors, watch.requests) == ([], [report.as_uri()])
 

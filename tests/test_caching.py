@@ -19,7 +19,6 @@ from askfit.caching import (
     padding_pays,
     ratios,
     uses_to_pay,
-    warming_pays,
 )
 
 CLAUDE = Ratios(0.1, {"5m": 1.25, "1h": 2.0})
@@ -93,12 +92,3 @@ def test_padding_is_advised_exactly_where_it_costs_less(prefix: int, per_minute:
     hit = hit_rate(per_minute, ttl)
     padded, plain = minimum * cost_factor(hit, ttl, CLAUDE), float(prefix)
     assert padding_pays(prefix, minimum, hit, ttl, CLAUDE) == (prefix < minimum and padded < plain)
-
-
-@pytest.mark.parametrize("per_minute", [0.0001, 0.0005, 0.001, 0.01, 0.1])
-def test_keeping_warm_is_advised_where_a_simulation_saves(per_minute: float) -> None:
-    """Calls by chance over a long time, with a read before each idle hour's end and without."""
-    gaps = arrivals(per_minute)
-    cold = sum(CLAUDE.read if gap < 60 else CLAUDE.write["1h"] for gap in gaps)
-    warm = sum(CLAUDE.read + CLAUDE.read * int(gap // 60) for gap in gaps)
-    assert warming_pays(per_minute, "1h", CLAUDE) == (warm < cold)

@@ -115,7 +115,7 @@ def test_ask_prints_an_answer_with_its_source(folder: Path) -> None:
     """For a person: the sentence, the page it stands on, and that no model was used."""
     shown = askfit("ask", QUESTION, cwd=folder).stdout.decode()
     assert "https://mara.example.com/" in shown
-    assert "no AI model" in shown
+    assert "No AI model" in shown
 
 
 def test_ask_as_json_is_the_contracts_object(folder: Path) -> None:

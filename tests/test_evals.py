@@ -18,7 +18,7 @@ from askfit.errors import UsageError
 from askfit.evals import AskSample, FitSample, default_samples, evaluate, read_samples
 from askfit.evals.scorers import Score, score_answer, score_assessment
 from askfit.evals.scorers import says as said_in
-from askfit.fit import assess
+from askfit.fit import assess, showing
 from askfit.providers.scripted import ScriptedServer
 from askfit.types import CitationOut
 
@@ -195,7 +195,18 @@ async def test_an_assessment_is_scored_by_verdict_gaps_and_bands(sample: Setting
     assert scores["verdict"].missed == ("moderate, not strong",)
     assert (scores["gaps"].share, scores["gaps"].missed) == (0.5, ("“knitting” is not named as a gap",))
     assert len(scores["bands"].missed) == 2 and "no requirement" in scores["bands"].missed[1]
-    assert scores["quotes"].share == 1
+    assert (scores["quotes"].share, scores["judgement"].share, scores["gates"].share) == (1, 1, None)
+
+
+async def test_a_gate_that_is_not_told_falls_short(sample: Settings) -> None:
+    """A sample may name what papers and places settle; each is looked for among the gates that are told."""
+    posting = (sample.root / "postings" / "backend-infrastructure-engineer.md").read_text(encoding="utf-8")
+    async with open_site(sample) as opened:
+        found = await assess(opened, posting)
+    told = tuple(gate.text for gate in found.gates)
+    scores = score_assessment(FitSample(id="x", posting=posting, gates=(*told, "A pilot's licence")), found)
+    assert scores["gates"].missed == ("“A pilot's licence” is not told as a gate",)
+    assert scores["gates"].share == len(told) / (len(told) + 1)
 
 
 # ---------------------------------------------------------------- the samples' file
@@ -263,6 +274,34 @@ async def test_a_model_that_echoes_its_context_falls_short(site: Settings) -> No
     report = await evaluate(site, "ask", samples, model="scripted:echo")
     assert report.model == "scripted:echo"
     assert not report.ok()
+
+
+async def test_a_model_that_leaves_its_judgement_to_the_rules_falls_short(sample: Settings) -> None:
+    """The rules' verdict is not the model's: an echo of the prompt passes no posting that a model was asked about."""
+    samples = read_samples(default_samples(sample, "fit"), "assessment")
+    report = await evaluate(sample, "fit", samples, model="scripted:echo")
+    asked = [one for one in report.results if one.compared and one.compared.wanted != "insufficient_information"]
+    assert len(asked) == 8
+    assert not any(one.right for one in asked)
+    assert {words for one in asked for words in one.missed} == {showing.UNUSABLE}
+
+
+def test_a_recorded_run_of_postings_is_replayed_with_the_same_figures(sample: Settings, server: ScriptedServer) -> None:
+    """Verdicts, bands and their agreement of a model's run come out the same from its recording, without server."""
+    bands = {"Own the vision, strategy and roadmap of our data platform": "gap"}
+    posting = str(sample.root / "postings" / "data-platform-pm.md")
+    (sample.root / "one.yaml").write_text(
+        json.dumps([{"id": "one", "posting_file": posting, "verdict": "moderate", "bands": bands, "gates": []}]),
+        encoding="utf-8",
+    )
+    args = ("eval", "fit", "--samples", "one.yaml", "--floor", "0", "--json")
+    first = askfit(*args, "--record", "run.jsonl", cwd=sample.root, **keyed(server))
+    recorded = json.loads(first.stdout)
+    assert recorded["model"].startswith("anthropic:") and recorded["recorded"] == calls(server) == 1
+    replayed = json.loads(askfit(*args, "--replay", "run.jsonl", cwd=sample.root).stdout)
+    assert replayed["agreement"] == recorded["agreement"]
+    assert (replayed["scores"], replayed["cost_usd"]) == (recorded["scores"], recorded["cost_usd"])
+    assert sum(sum(row.values()) for row in recorded["agreement"]["bands"].values()) == 1
 
 
 def test_a_recorded_run_is_replayed_free_with_the_same_scores(site: Settings, server: ScriptedServer) -> None:

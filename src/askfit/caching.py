@@ -1,4 +1,4 @@
-"""What a prompt cache costs and saves: the arithmetic of TTLs, padding and keeping warm. Calls nothing, stores nothing.
+"""What a prompt cache costs and saves: the arithmetic of TTLs and padding. Calls nothing, stores nothing.
 
 A prefix is written at `write` times its input price and read at `read` times it; a read begins its TTL anew. Where
 visitors come by chance, λ a minute, the visit before was less than T minutes ago with probability h = 1 − e^(−λT), so
@@ -71,12 +71,3 @@ def padding_pays(prefix_tokens: int, minimum_tokens: int, hit: float, ttl: Ttl, 
     if not 0 < prefix_tokens < minimum_tokens or not ttl:
         return False
     return minimum_tokens * cost_factor(hit, ttl, at) < prefix_tokens
-
-
-def warming_pays(per_minute: float, ttl: Ttl, at: Ratios) -> bool:
-    """Is a read just before each idle TTL's end cheaper than the writes that it saves?
-
-    A TTL passes idle with probability e^(−λT): then a read costs ρ and saves the next call w − ρ. Of the calls λT
-    that a TTL brings on average, as many saved writes must be worth more than that read: λT·(w − ρ) > ρ.
-    """
-    return bool(ttl) and per_minute * MINUTES[ttl] * (at.write[ttl] - at.read) > at.read

@@ -45,6 +45,8 @@ FORMS = {"site": '[site] with name = "…"', "corpus": '[corpus] with sources = 
 
 MOST_USD = 1_000_000.0  # beyond it a slip of the keyboard is likelier than a budget
 MOST_DAYS = 36_500
+MOST_RUNS = 1_000  # a visit: beyond it something else than a visitor is meant
+MOST_SHARE_DAYS = 90  # a link that is passed on shall not outlive what it was passed on for
 
 
 def _has_host(url: str) -> bool:
@@ -112,11 +114,11 @@ class ModelSettings(Table):
 class Shape(Table):
     """The answers that a choice of model rests on; the fifth, whether the corpus fits in a prompt, is measured.
 
-    Today `runs_per_visit` guides the cache plan; the others are kept for advice on models.
+    `askfit advise` reads them all; the cache plan reads `runs_per_visit`. None of them changes which model answers.
     """
 
     task: Literal["retrieval", "synthesis"]
-    runs_per_visit: float = Field(default=1, gt=0)
+    runs_per_visit: float = Field(default=1, gt=0, le=MOST_RUNS)
     almost_good_enough: Literal["annoyance", "no value"] = "annoyance"
     latency_felt: bool = True
 
@@ -129,6 +131,9 @@ class Feature(Table):
     # of a chat: a sentence that the site does not bear is cut, told, let be
     ground: Literal["strict", "flag", "off"] = "strict"
     off_limits: tuple[str, ...] = ()  # of a chat: what the owner does not discuss, told before any model is asked
+    urls: bool = False  # of an assessment: may a visitor give the posting's address, for the server to fetch?
+    # of an assessment: for how many days the link works by which a visitor shares it; 0: none can be shared
+    share_days: int = Field(default=0, ge=0, le=MOST_SHARE_DAYS)
     shape: Shape
 
     @model_validator(mode="after")
@@ -137,6 +142,10 @@ class Feature(Table):
             raise ValueError("off_limits belongs to a chat: an assessment is asked nothing")
         if self.ground != "strict" and self.kind != "chat":
             raise ValueError("ground belongs to a chat: an assessment is audited against the rows instead")
+        if self.urls and self.kind != "assessment":
+            raise ValueError("urls belongs to an assessment: a chat reads no postings")
+        if self.share_days and self.kind != "assessment":
+            raise ValueError("share_days belongs to an assessment: an answer of a chat has no link")
         return self
 
 
@@ -322,12 +331,23 @@ def _plain(error: Any, path: Path) -> SettingsError:
     if error["type"] == "missing":
         what, form = (f"'{key}' is", f"{key} = …") if table else (f"[{key}] is", FORMS.get(key, f"[{key}]"))
         return SettingsError("settings_missing_key", f"{what} missing in {place}.", f"Add: {form}")
+    if words := _words_allowed(error):
+        return SettingsError(
+            "settings_invalid", f"'{key}' in {place} is {error['input']!r}, which is not known.", f"Write {words}."
+        )
     message = error["msg"].removeprefix("Value error, ").rstrip(".")
     given = error.get("input")
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return SettingsError(
         "settings_invalid", f"'{key}' in {place} is not usable: {message}{shown}.", "Mend it and try again."
     )
+
+
+def _words_allowed(error: Any) -> str:
+    """The words that a key takes, as one would write them; "" where it takes more than a few words."""
+    if error["type"] == "literal_error":
+        return str(error["ctx"]["expected"]).replace("'", '"')
+    return "true or false" if error["type"] in ("bool_parsing", "bool_type") else ""
 
 
 def _home_of(key: str) -> str:

@@ -124,7 +124,7 @@ WHERE at_ms >= :since AND state = 'settled' AND ttft_ms > 0 ORDER BY feature, mo
 
 
 # One question may have taken several calls: it came once. The latest first.
-ARRIVALS = """SELECT MIN(at_ms) AS came_ms FROM calls WHERE feature = :feature AND at_ms >= :since
+ARRIVALS = """SELECT MIN(at_ms) AS came_ms, MAX(visitor) FROM calls WHERE feature = :feature AND at_ms >= :since
 GROUP BY answer ORDER BY came_ms DESC LIMIT :most"""
 
 # Rated, a question stands for itself: what tied it to its answer goes.
@@ -204,6 +204,7 @@ class Erased:
     calls: int
     feedback: int
     questions: int
+    links: int = 0  # to assessments that they shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,10 +337,14 @@ class Ledger:
 
     async def gaps_min(self, feature: str, since_ms: int, most: int = 2_000) -> tuple[float, ...]:
         """Minutes between one question of a feature and the next, whoever asked, of the latest since a time."""
+        came = await self.arrivals(feature, since_ms, most)
+        return tuple((after - before) / MINUTE_MS for (before, _), (after, _) in pairwise(came))
+
+    async def arrivals(self, feature: str, since_ms: int, most: int = 2_000) -> tuple[tuple[int, str], ...]:
+        """When each of a feature's latest questions came, and the visitor's id, "" once forgotten; oldest first."""
         values = {"feature": feature, "since": since_ms, "most": most}
         rows = await self.store.read(lambda connection: _do(connection, ARRIVALS, values).all())
-        came = sorted(row[0] for row in rows)
-        return tuple((after - before) / MINUTE_MS for before, after in pairwise(came))
+        return tuple(sorted((int(row[0]), str(row[1])) for row in rows))
 
     # ------------------------------------------------------------ visitors
 

@@ -136,15 +136,20 @@ def _prices(model: str) -> Mapping[str, float] | None:
     return {name: float(cost * 1000) for name, cost in costs.items() if cost is not None} or None
 
 
-def price(model: str, usage: Usage, at: datetime | None = None) -> Decimal | None:
-    """What a usage costs in USD, by the prices of its day; None where no price is known."""
+def price(model: str, usage: Usage, at: datetime | None = None, *, batch: bool = False) -> Decimal | None:
+    """What a usage costs in USD, by the prices of its day; None where no price is known.
+
+    `batch`: run whenever the provider likes within a day. Where it has no price for that, its usual one.
+    """
     if model.partition(":")[0] not in PRICED_PROVIDERS:
         return None
-    found = _calculate(model, usage, at or datetime.now(UTC))
+    found = _calculate(model, usage, at or datetime.now(UTC), batch=batch)
     return found.total_price if found else None
 
 
-def _calculate(model: str, usage: Usage, at: datetime) -> genai_prices.types.PriceCalculation | None:
+def _calculate(
+    model: str, usage: Usage, at: datetime, *, batch: bool = False
+) -> genai_prices.types.PriceCalculation | None:
     import genai_prices
 
     # An endpoint may count wrongly, and genai-prices refuses parts that exceed their whole: the dearer reading holds.
@@ -158,15 +163,18 @@ def _calculate(model: str, usage: Usage, at: datetime) -> genai_prices.types.Pri
         cache_write_1h_tokens=written_1h,
     )
     provider, _, name = model.partition(":")
+    how = {"processing": "batch"} if batch else None
     try:
-        return genai_prices.calc_price(counts, name, provider_id=provider, genai_request_timestamp=at)
+        return genai_prices.calc_price(
+            counts, name, provider_id=provider, genai_request_timestamp=at, price_context=how
+        )
     except LookupError:
         return None
 
 
-def cost_nanos(model: str, usage: Usage, at: datetime | None = None) -> int:
+def cost_nanos(model: str, usage: Usage, at: datetime | None = None, *, batch: bool = False) -> int:
     """What a call cost, in nano-dollars rounded up; 0 where the model is free or has no known price."""
-    cost = price(model, usage, at)
+    cost = price(model, usage, at, batch=batch)
     return int((cost * NANOS_PER_USD).to_integral_value(ROUND_CEILING)) if cost is not None else 0
 
 

@@ -400,6 +400,7 @@ class Assessment(Seen):
     cost_usd: float
     ttft_ms: float
     total_ms: float
+    seal: str = ""  # over HTTP: the proof that it was judged here, for its report and its link
 
 
 Event = Start | Delta | Citation | Retract | Notice | AskDone | Failed | Requirement | Summary | Assessment

@@ -13,6 +13,8 @@ languages  which language it is asked in
 terms      words that carry a meaning, and their kin
 weighing   every sentence of the site against the question
 sureness   is the best one an answer?
+matters    what everybody asks, however it is put
+listing    employers, projects, tools, from all over the site
 extract    the built-in answer: sentences of the site, word for word
 citing     a model's text → sentences and checked citations, while it streams
 judging    what a finished sentence must pass
@@ -86,7 +88,7 @@ __all__ = ["Turn", "answer", "stream"]
 
 log = logging.getLogger(__name__)
 
-BUILTIN_SAYS = "Answered by quoting the site; no AI model was used."
+BUILTIN_SAYS = "No AI model was used: answers here quote the site."
 BY_RULE = "Answered by a rule; no AI model was used."
 OFFER = "This reads like a job posting. How {name} fits it is judged at {path}."
 UNBORNE = "Not everything in this answer is borne by the site."
@@ -166,7 +168,10 @@ def _asked(site: Site, feature: str, question: str, history: Sequence[Turn]) -> 
         for turn in history[-MOST_TURNS:]
         if not abstain.is_dropped(turn.answer, name) and not reasons.is_off_limits(turn.question, off_limits)
     ]
-    return replace(understand(text, bounded(turns), name), refused=refused)
+    asked = understand(text, bounded(turns), name)
+    if any(reasons.is_off_limits(plain.text, off_limits) for plain in asked.restated):
+        refused = refused or reasons.OFF_LIMITS  # "Gehaltsvorstellung?" asks for a salary
+    return replace(asked, refused=refused)
 
 
 def _prepared(

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import replace
 
+from askfit.ask.kinds import is_kind
+from askfit.ask.listing import Item, contact, done_at, listed, newest, newest_employer, now, since
+from askfit.ask.matters import Matter
 from askfit.ask.passages import introductions, own_sections
 from askfit.ask.periods import asks_of_leaving, did_at, latest, order_of, station, tells
 from askfit.ask.prompt import Shared, numbers
-from askfit.ask.question import Question
+from askfit.ask.question import Question, understand
 from askfit.ask.sureness import LEAST_SURE, NEAR_ENOUGH, certainty, nearness
-from askfit.ask.terms import content, statements
+from askfit.ask.terms import FORM, content, light, statements
 from askfit.ask.voice import is_profile
-from askfit.ask.weighing import Asked, Candidate, candidates, same_question, weigh
+from askfit.ask.weighing import Asked, Candidate, candidates, same_question, typed, weigh
 from askfit.corpus import Corpus
 from askfit.types import Section
 
@@ -34,8 +38,16 @@ MOST_FOLLOW_UPS = 3
 GOES_WITH, GOES_WITH_OTHER = 0.6, 0.7  # of the best score: a further sentence of the same section, of another
 AS_SURE, AS_SURE_OTHER = 0.5, 0.6  # of how sure the best sentence is
 REPEATS = 0.7
+ASKED_THERE = 0.9  # a heading that asks just that: what stands under it is the owner's own answer
+ONE: Mapping[str, tuple[Callable[[Shared], Item | None], ...]] = {
+    "latest": (newest,),
+    "since": (since,),
+    "now": (now, newest),
+    "contact": (contact,),
+}  # what a matter of one item is told by, the first that finds it
 _LEANS_BACK = re.compile(r"(?:it|its|he|she|his|her|they|their|this|that|these|those|such)\b", re.IGNORECASE)
-_AT_NAME = re.compile(r"\bat (?:the )?([^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*)")
+_AT_NAME = re.compile(r"\b(?:at|bei) (?:the |der |dem )?([^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*)")
+_AT_END = re.compile(r"\bat ([\w&’'.-]+(?: [\w&’'.-]+){0,3})\W*$")  # "at quay apps", as it is typed in a hurry
 _FIRST_NAME = re.compile(r"(?:(?<=[a-z,:–—] )|(?<=^ ))[^\W\d_a-z][\w&’'.-]*(?: [^\W\d_a-z][\w&’'-]*)*")
 
 
@@ -43,6 +55,10 @@ def reply(corpus: Corpus, question: Question) -> list[str]:
     """What the built-in says, in the form of a model's text, a sentence a piece."""
     if question.hostile:
         return ["[[none: hostile]]"]
+    if question.matter:
+        return _of_matter(corpus, question, question.matter)
+    if did_at(question.text) and (done := done_at(Shared(corpus), _place_named(question.text))):
+        return _lines(done, numbers(Shared(corpus)))
     sections = search(corpus, question)
     number = numbers(Shared(corpus))
     asked = weigh(corpus, question, sections)
@@ -61,6 +77,79 @@ def reply(corpus: Corpus, question: Question) -> list[str]:
         near = nearness(asked, found[0]) >= NEAR_ENOUGH
         return [f"[[none {number[found[0].section.id]}]]" if near else "[[none]]"]
     return _written(choose(asked, found), number)
+
+
+def _of_matter(corpus: Corpus, question: Question, matter: Matter) -> list[str]:
+    """What the site tells of a matter: its own answer to that question, a list, or what answers it put otherwise."""
+    shared = Shared(corpus)
+    number = numbers(shared)
+    plain = question.restated or ((question,) if matter.tells == "plain" else ())
+    if matter.tells == "leaving":
+        place = newest_employer(shared)
+        plain = (understand(f"Why did you leave {place}?"),) if place else ()
+        plain = tuple(replace(one, owner=question.owner) for one in plain)
+    weighed = [(weigh(corpus, one, sections), sections) for one in plain if (sections := search(corpus, one))]
+    for asked, sections in weighed:
+        own = max(sections, key=lambda section: same_question(asked, section))
+        if same_question(asked, own) >= ASKED_THERE:
+            return _written(_beginning(own), number)
+    if items := _listed(shared, matter):
+        return _lines(items, number)
+    near = ""
+    for asked, sections in weighed:
+        found = [one for one in candidates(asked, sections) if is_profile(one.section.document)] if asked.all else []
+        if found and certainty(asked, found[0]) >= LEAST_SURE and _says(asked, matter, found[0]):
+            of_best = [one for one in found if one.section.id == found[0].section.id]
+            return _written(choose(asked, of_best), number)
+        if found and not near and nearness(asked, found[0]) >= NEAR_ENOUGH:
+            near = f" {number[found[0].section.id]}"
+    return [f"[[none{near}]]"]
+
+
+def _says(asked: Asked, matter: Matter, best: Candidate) -> bool:
+    """Are most of the telling words said there themselves, and one of those that name the matter?
+
+    Asked "Would you move?" in the place of "relocation?", that figures were lifted is no answer.
+    """
+    if asked.question.introduction:
+        return True
+    place = frozenset(content(f"{best.section.title} {best.section.heading}")).union(best.statement.stems)
+    telling = asked.question.focus - light() or asked.question.focus
+    said = sum(_stands(stem, place) for stem in telling)
+    named = any(_stands(stem, place) for stem in content(" ".join(matter.heads)))
+    wants = asked.question.wants
+    fits = not is_kind(wants) or wants == "money" or typed(asked, best.text)
+    return fits and named and said * 2 > len(telling)
+
+
+def _stands(stem: str, place: Set[str]) -> bool:
+    return stem in place or (len(stem) >= FORM and any(one.startswith(stem[:FORM]) for one in place))
+
+
+def _listed(shared: Shared, matter: Matter) -> Sequence[Item]:
+    if matter.tells in ONE:
+        one = next((one for tell in ONE[matter.tells] if (one := tell(shared))), None)
+        return [one] if one else []
+    return listed(shared, matter.name) if matter.tells in ("places", "stations", "things", "group") else []
+
+
+def _beginning(section: Section) -> list[Candidate]:
+    """The first sentences of a section, within the bounds."""
+    chosen: list[Candidate] = []
+    for at, statement in enumerate(statements(section.text)[:MOST_SENTENCES]):
+        if chosen and sum(one.statement.words for one in chosen) + statement.words > MOST_WORDS:
+            break
+        chosen.append(Candidate(section, at, statement, 0.0))
+    return chosen
+
+
+def _lines(items: Sequence[Item], number: Mapping[str, int]) -> list[str]:
+    """Each item on a line of its own, each of its sentences with the marker of its section."""
+    pieces: list[str] = []
+    for item in items:
+        line = " ".join(f"{text}[[{number[item.section.id]}]]" for text in item.texts)
+        pieces.append(f"\n{line}" if pieces else line)
+    return pieces
 
 
 def search(corpus: Corpus, question: Question) -> list[Section]:
@@ -91,11 +180,18 @@ def _dated(corpus: Corpus, question: Question, sections: Sequence[Section]) -> C
 
 def _station_at(corpus: Corpus, question: Question) -> Candidate | None:
     """The newest station, of those at the place that stands behind "at" where one does."""
-    match = _AT_NAME.search(question.text)
-    if not match and did_at(question.text):
-        return None
-    near = latest(frozenset(content(match[1])) if match else frozenset(), own_sections(Shared(corpus)))
+    names = _place_named(question.text)
+    if not names:
+        item = None if did_at(question.text) else newest(Shared(corpus))
+        return Candidate(item.section, item.first, statements(item.section.text)[item.first], 0.0) if item else None
+    near = latest(names, own_sections(Shared(corpus)))
     return Candidate(near.section, near.at, statements(near.section.text)[near.at], 0.0) if near else None
+
+
+def _place_named(text: str) -> frozenset[str]:
+    """The stems of the place behind "at"; none where no name stands there."""
+    match = _AT_NAME.search(text) or (did_at(text) and _AT_END.search(text))
+    return frozenset(content(match[1])) if match else frozenset()
 
 
 def _named_first(text: str, order: str) -> frozenset[str]:

@@ -44,7 +44,8 @@ _LATEST = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _DID_AT = re.compile(
-    r"\bwhat (?:do|does|did|is|was)\b.{1,60}\b(?:do|doing|role|job|position|title)\b.{0,20}\bat\b",
+    r"\bwhat (?:do|does|did|is|was)\b.{1,60}\b(?:do|doing|role|job|position|title)\b.{0,20}\bat\b"
+    r"|\b(?:was|als was) (?:hat|hast|macht|machst|war|warst)\b.{1,40}\bbei\b",
     re.IGNORECASE | re.DOTALL,
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -92,7 +93,7 @@ def station(
     """
     own = [section for section in found if is_profile(section.document)]
     own += [section for section in every if is_station(section) and section not in own]
-    anchors = [one for section in own for one in _dated(section) if names and names <= one.stems]
+    anchors = [one for section in own for one in dated(section) if names and names <= one.stems]
     anchors.sort(key=lambda one: one.begins - one.ends)  # of all that is said of a station, its whole time
     if order == "at":
         stations = [one for one in anchors if is_station(one.section) and one.at == 0]
@@ -101,7 +102,7 @@ def station(
         return next(iter(anchors), None)
     for anchor in anchors:
         for place in (_same_section, _same_page, _same_folder, _both_stations):
-            beside = (one for section in every if place(section, anchor.section) for one in _dated(section))
+            beside = (one for section in every if place(section, anchor.section) for one in dated(section))
             nearest = _nearest(order, anchor, (one for one in beside if not names <= one.stems))
             if nearest:
                 return nearest
@@ -110,7 +111,7 @@ def station(
 
 def latest(names: Set[str], every: Sequence[Section]) -> Dated | None:
     """The newest job or school that the site tells with its time, of those that tell all the names."""
-    stations = (_dated(section)[0] for section in every if is_station(section))
+    stations = (dated(section)[0] for section in every if is_station(section))
     named = [one for one in stations if names <= one.stems]
     return max(named, key=lambda one: (one.ends, one.begins), default=None)
 
@@ -127,7 +128,7 @@ def did_at(question: str) -> bool:
 @lru_cache(maxsize=4096)
 def is_station(section: Section) -> bool:
     """Does the section open with a job or a school and its time, as the readers tell them?"""
-    return bool(_STATION.match(section.text)) and bool(_dated(section)) and _dated(section)[0].at == 0
+    return bool(_STATION.match(section.text)) and bool(dated(section)) and dated(section)[0].at == 0
 
 
 def _both_stations(one: Section, other: Section) -> bool:
@@ -156,7 +157,8 @@ def _nearest(order: Order, anchor: Dated, stations: Iterable[Dated]) -> Dated | 
 
 
 @lru_cache(maxsize=4096)
-def _dated(section: Section) -> tuple[Dated, ...]:
+def dated(section: Section) -> tuple[Dated, ...]:
+    """The sentences of a section that state a time, in order."""
     found: list[Dated] = []
     for at, statement in enumerate(statements(section.text)):
         match = _PERIOD.search(section.text, statement.start, statement.end)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from askfit.ask.citing import without_markers
 from askfit.ask.kinds import Wants, wanted
 from askfit.ask.languages import fillers
+from askfit.ask.matters import Matter, matter_of
 from askfit.ask.terms import content, forms, light, telling
 from askfit.ask.voice import asks_of_owner, related
 from askfit.config import Settings
@@ -43,7 +44,9 @@ _MEANT = tuple(
     )
 )
 _INTRODUCE = re.compile(
-    r"\bwho (?:are|is|'s) (?:you|this|he|she|\w+)\b|\babout (?:you|yourself|him|her)\b|\bintroduce\b", re.IGNORECASE
+    r"\bwho (?:are|is|'s) (?:you|this|he|she|\w+)\b|\babout (?:you|yourself|him|her)\b|\bintroduce\b"
+    r"|\bwer (?:ist|bist|sind) \w+\W*$",
+    re.IGNORECASE,
 )
 _GOES_ON = re.compile(r"^(?:and|but|so|then|also|what about|how about|why|since when|until when)\b", re.IGNORECASE)
 _POINTS_BACK = frozenset("it its that this those these there then they them their one ones same".split())
@@ -88,6 +91,8 @@ class Question:
     earlier: str  # the turn that it points back to; "" where it stands alone
     history: tuple[Turn, ...] = ()
     refused: str = ""  # the type of abstention that is sure before any model is asked
+    matter: Matter | None = None  # the one thing that it asks about, if it asks about nothing else
+    restated: tuple[Question, ...] = ()  # the same in the words of a site's own pages
 
 
 def checked(settings: Settings, question: str) -> str:
@@ -136,6 +141,16 @@ def conversation_id(given: str | None) -> str:
 
 def understand(text: str, history: Sequence[Turn] = (), owner: str = "") -> Question:
     """Read a question in the light of the turn before it. The owner's name tells nothing on the owner's site."""
+    asked = _understood(text, history, owner)
+    points_back = bool(history) and bool(_POINTS_BACK.intersection(words(text)))
+    matter = None if points_back else matter_of(text, frozenset(words(owner)), personal=asked.personal)
+    if not matter or (matter.narrowed and history):
+        return asked
+    restated = tuple(_understood(plain, (), owner) for plain in matter.asks)
+    return replace(asked, personal=True, matter=matter, restated=restated)
+
+
+def _understood(text: str, history: Sequence[Turn], owner: str) -> Question:
     names = frozenset(content(owner))
     empty = fillers(text)
     found = telling(_meant(text)).items()

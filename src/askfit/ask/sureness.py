@@ -10,7 +10,7 @@ import re
 from askfit.ask.kinds import asks_what_is, is_kind
 from askfit.ask.question import names_in
 from askfit.ask.terms import FORM, categories, content, light, opposed, statements, told
-from askfit.ask.voice import employer, is_profile, tells_of_employer
+from askfit.ask.voice import employer, is_profile, says_i_near, tells_of_employer
 from askfit.ask.weighing import (
     SAME_QUESTION,
     Asked,
@@ -45,6 +45,10 @@ NOT_EMPLOYER = 0.8
 OPPOSITE = 0.5  # "the lowest" is asked for, of the highest is told
 OTHER_PERSON = 0.8  # "who was your manager?": nobody is named
 IN_PASSING = 0.2  # asked of the owner, said in an essay on something else
+# Asked of nobody but the owner: of "do you have a car?" an essay on new cars tells nothing (2026-11-21).
+IN_PASSING_OF_YOU, FAR_FROM_I = 0.4, 0.3
+REASON_UNTOLD = 0.4  # "why did you leave Quay Apps?": that the owner was there is no reason
+LIST_UNTOLD = 0.4  # "which companies did you found?": a company here and a founding there are no list
 OF_ANOTHER = 0.6  # a sentence that does not speak of the owner
 WRONG_TYPE = {
     "": 0.0,
@@ -62,6 +66,7 @@ _NEGATED = re.compile(r"n[’']t\b|\b(?:not|non|never|no|without|except|unable|f
 _PREFIXED = re.compile(r"\b(?:un|in|im|ir|il|non-?|dis|mis|anti-?)([a-z]{4,})\b", re.IGNORECASE)
 _SUPERLATIVE = re.compile(r"\b(?:most|least|\w{3,}est|only|first|last|best|worst|main|primary)\b", re.IGNORECASE)
 _COMPARATIVE = re.compile(r"\b\w{3,}er\b|\b(?:more|less)\b")
+_YOU = re.compile(r"\byou(?:rs?|rself)?\b", re.IGNORECASE)
 _LOWER = re.compile(r"\b[a-z][\w’'-]*")
 _WHICH_ONE = re.compile(
     r"\b(?:what|which) ([\w-]+) (?:do|does|did|is|are|was|were|has|have|had|can|could|would|will)\b", re.IGNORECASE
@@ -86,7 +91,9 @@ def certainty(asked: Asked, best: Candidate) -> float:
         + (_of_world(asked, best, around) if worldly else 0.0)
         - OPPOSITE * _opposites(asked, best)
         - _wrong_type(asked, best)
-        - IN_PASSING * _in_passing(asked, best)
+        - _passing(asked, best)
+        - REASON_UNTOLD * _reason_untold(asked, best)
+        - LIST_UNTOLD * _list_untold(asked, best)
         - OF_ANOTHER * (not of_owner(asked, best.section, best.text))
         - NOT_EMPLOYER * _other_employer(asked, best)
     )
@@ -184,6 +191,38 @@ def _opposites(asked: Asked, best: Candidate) -> int:
 
 def _in_passing(asked: Asked, best: Candidate) -> bool:
     return asked.question.personal and not is_profile(best.section.document)
+
+
+def _passing(asked: Asked, best: Candidate) -> float:
+    """What it costs that an essay only touches on what is asked of the owner."""
+    if not _in_passing(asked, best):
+        return 0.0
+    if not _of_nobody_else(asked):
+        return IN_PASSING
+    return IN_PASSING_OF_YOU + FAR_FROM_I * (not says_i_near(best.text, asked.question.focus))
+
+
+def _of_nobody_else(asked: Asked) -> bool:
+    """ "She" is the owner where the question names nobody; "you" always is."""
+    return bool(_YOU.search(asked.question.text)) or not asked.names
+
+
+def _reason_untold(asked: Asked, best: Candidate) -> bool:
+    """Asked of the owner why: a sentence that holds no reason, and not the very thing that is to be explained."""
+    question = asked.question
+    if not question.personal or question.wants != "reason" or typed(asked, best.text):
+        return False
+    said = frozenset(best.statement.stems)
+    return not all(told(stem, said) for stem in question.focus - asked.names - light())
+
+
+def _list_untold(asked: Asked, best: Candidate) -> bool:
+    """Asked of the owner which companies: a sentence that does not say companies and what was done with them."""
+    match = _WHICH_ONE.search(asked.question.text)
+    if not asked.question.personal or not match or not match[1].casefold().endswith("s"):
+        return False
+    said = frozenset(best.statement.stems)
+    return bool(categories().intersection(content(match[1]))) and not said >= asked.question.focus - light()
 
 
 def _head_missing(asked: Asked, around: frozenset[str]) -> bool:

@@ -10,11 +10,19 @@ import re
 from collections.abc import Set
 from functools import lru_cache
 
+from askfit.ask.languages import language_of
 from askfit.ask.terms import content
 from askfit.text import words
 from askfit.types import Section
 
 _OWN = re.compile(r"\b(?:you|your|yours|yourself|she|her|hers|herself|he|him|his|himself)\b", re.IGNORECASE)
+_OWN_GERMAN = re.compile(r"\b(?:du|dich|dir|dein\w*|sie|ihr\w*|er|ihn|ihm|sein\w*)\b", re.IGNORECASE)
+# "B2B experience?", "experience with Rust": asked in a hurry, of nobody else.
+_OF_CAREER = re.compile(
+    r"^\W*(?:any )?(?:experience|expertise|background) (?:with|in|of)\b"
+    r"|^\W*(?:[\w/+#.-]+ ){1,3}(?:experience|expertise|background|skills)\W*$",
+    re.IGNORECASE,
+)
 # "How do you write …", "what do you think of …": any sentence of the site may answer those.
 _ANYONES = re.compile(
     r"\bhow (?:do|does|would|should|can|could) (?:you|she|he)\b"
@@ -44,13 +52,15 @@ _PROFILE = frozenset(
     "uses start awards publications patents references team who am i hire".split()
 )
 _RESUME = frozenset("cv resume résumé lebenslauf vita".split())
+NEAR_I = 5  # words
 MOST_NAME_WORDS = 4  # of a file; "how-to-write-a-good-resume" is an essay
 
 
 def asks_of_owner(question: str, names: Set[str]) -> bool:
     """Is the question about the owner: "you", "she", the owner's name?"""
     asked = _ANYONES.sub(" ", question)
-    return bool(_OWN.search(asked)) or not names.isdisjoint(content(asked))
+    german = language_of(question, "en") == "de" and _OWN_GERMAN.search(asked)
+    return bool(_OWN.search(asked) or german or _OF_CAREER.search(asked)) or not names.isdisjoint(content(asked))
 
 
 def related(question: str) -> str:
@@ -75,10 +85,12 @@ def employer(question: str) -> str:
 
 def tells_of_employer(text: str, name: str) -> bool:
     """Is the name one of a place to be at, not part of a thing's: "at Quay Apps", "Clerk, Quay Apps, since …"?"""
-    first = re.escape(name.split()[0])
+    first, whole = re.escape(name.split()[0]), re.escape(name)
     return bool(
         re.search(
-            rf"(?:\b(?:at|for|by|joined|left|of|from|in)\s+(?:the\s+)?|^|[,:–—(]\s*){first}\b", text, re.IGNORECASE
+            rf"(?:\b(?:at|for|by|joined|left|of|from|in)\s+(?:the\s+)?|[,:–—(]\s*){first}\b|^{whole}\s*[,:–—(.]",
+            text,
+            re.IGNORECASE,
         )
     )
 
@@ -93,6 +105,13 @@ def _names_profile(part: str) -> bool:
     said = [word for word in words(part.replace("_", " ")) if not word.isdigit()]
     named_resume = len(said) <= MOST_NAME_WORDS and not _RESUME.isdisjoint(said)  # "ann-ode-cv"
     return named_resume or bool(said and _PROFILE.issuperset(said))
+
+
+def says_i_near(text: str, stems: Set[str]) -> bool:
+    """Does "I" stand just before one of the words: "I once led a team", not "I heard that someone drove a car"?"""
+    said = text.split()
+    at = [place for place, word in enumerate(said) if not stems.isdisjoint(content(word))]
+    return any(_I.search(word) for place in at for word in said[max(0, place - NEAR_I) : place + 1])
 
 
 def speaks_of_owner(text: str, section: Section, names: Set[str]) -> bool:

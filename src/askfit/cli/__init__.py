@@ -138,15 +138,38 @@ def ask(
 
 @app.command()
 def fit(
-    posting: Annotated[str, typer.Argument(help="A file, an https:// address, or - for standard input.")],
+    posting: Annotated[str, typer.Argument(help="A file, a folder, an https:// address, or - for standard input.")],
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the assessment as a page to keep.")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Of a folder: also write the ranking as a table.")] = None,
+    max_cost: Annotated[float, typer.Option(min=0, help="Of a folder: US dollars that the run may cost.")] = 1.0,
+    owner: Annotated[bool, typer.Option("--owner", help="For you: also which rows the verdict hangs on.")] = False,
 ) -> None:
-    """Judge a job posting against the skills matrix."""
+    """Judge a job posting against the skills matrix, or rank a folder of them. Exit 1 where one is not judged."""
+    if Path(posting).is_dir():
+        _rank(config, Path(posting), as_json=as_json, html=html, csv=csv, max_cost=max_cost)
+    if csv:
+        raise UsageError("csv_of_one", "--csv is for a folder of postings.", "Name a folder, or use --json.")
     from askfit.cli import features
 
-    run(features.fit(config, posting, as_json=as_json, html=html))
+    run(features.fit(config, posting, as_json=as_json, html=html, owner=owner))
+
+
+def _rank(
+    config: Path, folder: Path, *, as_json: bool, html: Path | None, csv: Path | None, max_cost: float
+) -> NoReturn:
+    from askfit.cli import ranking as work
+    from askfit.config import load_settings
+
+    settings, options = load_settings(config), work.Options(folder, max_cost, csv, html)
+    report = run(work.rank(settings, options, quiet=as_json))
+    work.write(report, settings, options)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        work.show(report)
+    raise typer.Exit(0 if report.ok else 1)
 
 
 @app.command()
@@ -190,6 +213,32 @@ def _model(facts: Any, used_as: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     return asdict(facts) | {"usd_per_million_tokens": facts.prices, "used_as": used_as}
+
+
+@app.command()
+def advise(
+    feature: Annotated[str, typer.Argument(help="A feature, or a new one's name. Without it: all.")] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    task: Annotated[str, typer.Option(help="retrieval or synthesis.")] = "",
+    runs: Annotated[float, typer.Option(min=0, max=1_000, help="How often it runs in one visit.")] = 0.0,
+    cost_of_almost: Annotated[str, typer.Option(help="What a near miss costs: annoyance or 'no value'.")] = "",
+    latency: Annotated[str, typer.Option(help="felt or 'not felt'.")] = "",
+    tokens: Annotated[int, typer.Option(min=0, help="What it reads, if not what your site holds.")] = 0,
+    visits: Annotated[float, typer.Option(min=0, help="Visits a month that use it.")] = 0.0,
+    today: Annotated[str, typer.Option(help="The day to judge promises by: 2026-11-21.")] = "",
+) -> None:
+    """Which model each feature should use, why, what a month costs, and what would overturn it. Calls nothing."""
+    from askfit.cli import advising as work
+    from askfit.config import load_settings
+
+    options = work.Options(feature, task, runs, cost_of_almost, latency, tokens, visits)
+    day = work.day(today)
+    found = run(work.run(load_settings(config), options, day))
+    if as_json:
+        print_json(work.as_json(found, day))
+    else:
+        work.show(found, day)
 
 
 @app.command()
@@ -238,6 +287,42 @@ def evaluate(
     raise typer.Exit(0 if report.ok(floor) else 1)
 
 
+@app.command()
+def compare(
+    feature: Annotated[str, typer.Argument(help="A feature: ask or fit.")],
+    models: Annotated[str, typer.Option(help="Two or more, by commas: small, large, builtin or provider:name.")],
+    samples: Annotated[
+        Path | None, typer.Option(help="YAML or JSONL. Without it: golden/FEATURE.yaml beside the settings.")
+    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    delta: Annotated[
+        str, typer.Option(help="The gain that is worth the dearer model: any, slight, clear, large, or 8%.")
+    ] = "clear",
+    repeats: Annotated[int, typer.Option(min=1, max=20, help="How often each sample is asked.")] = 1,
+    max_cost: Annotated[float, typer.Option(min=0, help="US dollars: the most that the run may cost.")] = 1.0,
+    resume: Annotated[bool, typer.Option("--resume", help="Take what the journal holds; ask only the rest.")] = False,
+    journal: Annotated[
+        Path | None, typer.Option(help="Where what is measured is kept. Default: compare-FEATURE.jsonl.")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write the report as a page to keep.")] = None,
+    record: Annotated[Path | None, typer.Option(help="Keep every answer in this file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Take the answers from this file: free, no network.")] = None,
+) -> None:
+    """Which model a feature should have, by the same samples: ESCALATE, DOWNGRADE, KEEP or INCONCLUSIVE."""
+    from askfit.cli import comparing as work
+    from askfit.compare.report import as_json as document
+    from askfit.config import load_settings
+
+    options = work.Options(feature, models, samples, delta, repeats, max_cost, journal, resume, record, replay, html)
+    found = run(work.run(load_settings(config), options, quiet=as_json))
+    if as_json:
+        print_json(document(found))
+    else:
+        work.show(found)
+    raise typer.Exit(0 if found.compared else 1)
+
+
 @app.command("gaps")
 def asked_in_vain(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """What visitors asked in vain, grouped, newest first, with a draft of what to write for each group."""
@@ -259,7 +344,7 @@ def erase(
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
 ) -> None:
-    """Erase what is kept of visitors: their ids, notes and questions. Costs and counts stay."""
+    """Erase what is kept of visitors: their ids, notes, questions and shared assessments. Costs and counts stay."""
     from dataclasses import asdict
 
     from askfit.cli import show

@@ -15,10 +15,12 @@ from askfit.cli.progress import progress
 from askfit.cli.show import out, usd
 from askfit.config import Settings
 from askfit.errors import UsageError
-from askfit.evals import Report, Result, Tape, default_samples, evaluate, read_samples
+from askfit.evals import Agreement, Report, Result, Tape, default_samples, evaluate, read_samples
+from askfit.evals.agreement import BANDS
 from askfit.types import NANOS_PER_USD
 
 MOST_SAID_CHARACTERS = 160
+MOST_MISSED = 6  # of one sample, in the table; --json has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +90,51 @@ def show(report: Report, floor: float) -> None:
     for name, (full, of) in report.scores().items():
         if of:
             out.print(f"  {name.replace('_', ' '):12} {full:4} of {of}")
+    if report.agreement:
+        _show_agreement(report.agreement)
     out.print(f"\n[bold]{report.right} of {len(report.results)} right[/] ({report.share:.1%}) · {_cost(report)}")
     out.print(_verdict(report, floor))
+
+
+def _show_agreement(told: Agreement) -> None:
+    """Bands wanted against bands given, and how far the verdicts are apart."""
+    if told.requirements:
+        _show_bands(told)
+    if not told.verdicts:
+        return
+    correlation = "" if told.spearman is None else f" · rank correlation {told.spearman:.2f} over {told.ranked}"
+    out.print(f"\n  verdicts agree in {told.verdict_share:.0%}{correlation}")
+    if told.misfits:
+        out.print(f"  misfits rated moderate or better: {told.misfits_flattered} of {told.misfits}")
+
+
+def _show_bands(told: Agreement) -> None:
+    columns = (*reversed(BANDS), "not_read")
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    table.add_column("sample's band")
+    for name in columns:
+        table.add_column(name.replace("_", " "), justify="right")
+    bands = told.as_json()["bands"]
+    for wanted in reversed(BANDS):
+        counts = [(given, bands[wanted][given]) for given in columns]
+        table.add_row(wanted, *(f"[green]{count}[/]" if given == wanted else str(count) for given, count in counts))
+    out.print()
+    out.print(table)
+    out.print(
+        f"  macro-F1 {told.f1_all:.2f} (of the {told.found} of {told.requirements} requirements that were read "
+        f"{told.f1_found or 0:.2f}) · within one band {told.within_one or 0:.0%}"
+    )
 
 
 def _short(result: Result) -> str:
     if result.right:
         return ""
+    missed = list(result.missed[:MOST_MISSED])
+    if more := len(result.missed) - len(missed):
+        missed.append(f"and {more} more")
     said = " ".join(result.said.split())
     said = f"{said[:MOST_SAID_CHARACTERS]}…" if len(said) > MOST_SAID_CHARACTERS else said
-    return escape("; ".join(result.missed)) + (f"\n[dim]{escape(said)}[/]" if said else "")
+    return escape("; ".join(missed)) + (f"\n[dim]{escape(said)}[/]" if said else "")
 
 
 def _cost(report: Report) -> str:

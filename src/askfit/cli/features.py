@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from askfit.cli import print_json, show
 from askfit.cli.progress import progress
@@ -14,8 +16,12 @@ from askfit.errors import AskfitError, InputError, UsageError
 from askfit.site import Site, open_site
 from askfit.types import Assessment, Event, Failed
 
-MOST_POSTING_BYTES = 2_000_000  # of a file or page, before its text is taken out
-FETCH_TIMEOUT_S = 15
+if TYPE_CHECKING:
+    from askfit.fit.nearmiss import NearMisses
+
+MOST_POSTING_BYTES = 2_000_000  # of a text
+MOST_DOCUMENT_BYTES = 10_000_000  # of a PDF or Word document: pictures weigh
+DOCUMENT_ENDINGS = frozenset({".pdf", ".docx"})
 
 
 async def ask(config: Path, question: str, *, as_json: bool) -> None:
@@ -23,35 +29,47 @@ async def ask(config: Path, question: str, *, as_json: bool) -> None:
     from askfit import ask as feature
 
     settings = load_settings(config)
-    name = _feature(settings, "chat")
-    async with _open(settings, quiet=as_json) as site:
+    name = feature_of(settings, "chat")
+    async with opened(settings, quiet=as_json) as site:
         if as_json:
             print_json((await feature.answer(site, question, feature=name)).model_dump(mode="json"))
             return
         _raise_failed(await show.answer(feature.stream(site, question, feature=name)))
 
 
-async def fit(config: Path, source: str, *, as_json: bool, html: Path | None) -> None:
-    """Judge one posting on the terminal, as one JSON document, or as a page to keep."""
+async def fit(config: Path, source: str, *, as_json: bool, html: Path | None, owner: bool = False) -> None:
+    """Judge one posting on the terminal, as one JSON document, or as a page to keep; `owner`: with its near misses."""
     from askfit import fit as feature
 
     settings = load_settings(config)
-    name = _feature(settings, "assessment")
+    name = feature_of(settings, "assessment")
     posting = await read_posting(source)
-    async with _open(settings, quiet=as_json) as site:
+    async with opened(settings, quiet=as_json) as site:
         events = feature.stream(site, posting, feature=name)
         last = await (_last(events) if as_json else show.assessment(events))
+        near = _near_misses(site, posting, last) if owner and isinstance(last, Assessment) else None
     _raise_failed(last)
     if not isinstance(last, Assessment):
         raise AskfitError("no_assessment", "The posting could not be assessed.", "Try again.")
     if html:
-        _write_page(html, settings, last)
+        _write_page(html, settings, last, near)
     if as_json:
-        print_json(last.model_dump(mode="json"))
+        print_json(last.model_dump(mode="json") | ({"near_misses": asdict(near)} if near else {}))
+    elif near:
+        show.near_misses(near, last)
+
+
+def _near_misses(site: Site, posting: str, assessment: Assessment) -> NearMisses | None:
+    """What would change the verdict; None where there is no matrix to change."""
+    from askfit.fit.judgement import Audit
+    from askfit.fit.nearmiss import near_misses
+    from askfit.fit.posting import read_posting
+
+    return near_misses(Audit.of(site.matrix, read_posting(posting)), assessment) if site.matrix else None
 
 
 @asynccontextmanager
-async def _open(settings: Settings, *, quiet: bool) -> AsyncIterator[Site]:
+async def opened(settings: Settings, *, quiet: bool) -> AsyncIterator[Site]:
     """The site, with a bar while it is read."""
     async with AsyncExitStack() as stack:
         with progress("Reading the site", quiet=quiet) as tick:
@@ -59,7 +77,7 @@ async def _open(settings: Settings, *, quiet: bool) -> AsyncIterator[Site]:
         yield site
 
 
-def _feature(settings: Settings, kind: str) -> str:
+def feature_of(settings: Settings, kind: str) -> str:
     """The first feature of a kind: `ask` for chat, `fit` for assessment, unless the owner renamed them."""
     name = next((name for name, feature in settings.features.items() if feature.kind == kind), None)
     if name is None and kind == "assessment":
@@ -93,24 +111,43 @@ async def read_posting(source: str) -> str:
         return await _fetch(source)
     if source == "-":
         return _decode(sys.stdin.buffer.read(MOST_POSTING_BYTES + 1), "standard input")
-    return _decode(_read_file(source), source)
+    return posting_in(Path(source), source)
 
 
-def _read_file(source: str) -> bytes:
+def posting_in(path: Path, name: str) -> str:
+    """The posting's text from a file: PDF and Word documents by their ending, all else as the text it is."""
+    data = _read_file(path, name)
+    if path.suffix.lower() not in DOCUMENT_ENDINGS:
+        return _decode(data, name)
+    from askfit.fit.page import document_text
+
+    return document_text(path, data, name)
+
+
+def _read_file(path: Path, name: str) -> bytes:
+    most = MOST_DOCUMENT_BYTES if path.suffix.lower() in DOCUMENT_ENDINGS else MOST_POSTING_BYTES
     try:
-        with Path(source).open("rb") as file:
-            return file.read(MOST_POSTING_BYTES + 1)
+        with path.open("rb") as file:
+            data = file.read(most + 1)
     except OSError as error:
         raise UsageError(
-            "posting_unreadable", f"{source} cannot be read ({error.strerror}).", "Name a text file, an address, or -."
+            "posting_unreadable", f"{name} cannot be read ({error.strerror}).", "Name a file, an address, or -."
         ) from None
+    if len(data) > most:
+        raise _too_long(name, most)
+    return data
+
+
+def _too_long(name: str, most_bytes: int) -> InputError:
+    bound = f"{most_bytes / 1e6:g} MB"
+    return InputError(
+        "posting_too_long", f"{name} is larger than {bound}.", "Keep the posting's own text only.", status=413
+    )
 
 
 def _decode(data: bytes, source: str) -> str:
     if len(data) > MOST_POSTING_BYTES:
-        raise InputError(
-            "posting_too_long", f"{source} is larger than 2 MB.", "Keep the posting's own text only.", status=413
-        )
+        raise _too_long(source, MOST_POSTING_BYTES)
     try:
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
@@ -124,41 +161,18 @@ def _decode(data: bytes, source: str) -> str:
 
 
 async def _fetch(url: str) -> str:
-    """A page's main text. The owner runs this for themselves: addresses are not restricted as over HTTP."""
-    import httpx2
+    """The posting at an address. The owner types it for themselves, so it may lie on their own network."""
+    from askfit.fetching import TEXT_MEDIA, Fetcher
+    from askfit.fit.page import DOCUMENTS, fetch_posting
 
-    from askfit.corpus import html_text
-
-    data = b""
-    try:
-        async with (
-            httpx2.AsyncClient(timeout=FETCH_TIMEOUT_S, follow_redirects=True) as client,
-            client.stream("GET", url, headers={"User-Agent": "askfit"}) as answer,
-        ):
-            answer.raise_for_status()
-            async for chunk in answer.aiter_bytes():
-                data += chunk
-                if len(data) > MOST_POSTING_BYTES:
-                    break
-    except httpx2.HTTPStatusError as error:
-        raise _unfetched(url, f"it answered {error.response.status_code}") from None
-    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-        raise _unfetched(url, type(error).__name__) from None
-    text = _decode(data, url)
-    return html_text(text) if "html" in answer.headers.get("content-type", "") else text
+    return await fetch_posting(url, Fetcher(own_network=True, media=TEXT_MEDIA | DOCUMENTS.keys()))
 
 
-def _unfetched(url: str, why: str) -> UsageError:
-    return UsageError(
-        "posting_unreachable", f"{url} could not be read ({why}).", "Paste the posting through: askfit fit -"
-    )
-
-
-def _write_page(path: Path, settings: Settings, assessment: Assessment) -> None:
+def _write_page(path: Path, settings: Settings, assessment: Assessment, near: NearMisses | None = None) -> None:
     from askfit.web.pages import assessment_page
 
     try:
-        path.write_text(assessment_page(settings, assessment), encoding="utf-8")
+        path.write_text(assessment_page(settings, assessment, near=near), encoding="utf-8")
     except OSError as error:
         raise UsageError(
             "page_unwritable", f"{path} cannot be written ({error.strerror}).", "Name another file."

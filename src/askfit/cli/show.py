@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from askfit.cli.checking import FeatureReport, Report
     from askfit.cli.folder import Found
     from askfit.cli.spending import Usage
+    from askfit.fit.nearmiss import NearMisses
     from askfit.models import ModelFacts
 
 out = Console(highlight=False, soft_wrap=False)
+IF_TRUE = "It says what would be so if it were true, not what to write. Numbers count the table from its top."
 
 BAND_MARKS = {"strong": "[green]●[/] strong  ", "moderate": "[yellow]◐[/] moderate", "gap": "[red]○[/] gap     "}
 
@@ -145,6 +147,18 @@ def assessed(result: Assessment) -> None:
         out.print(f"[dim]{escape(notice.message)}[/]")
     cost = usd(round(result.cost_usd * NANOS_PER_USD))
     out.print(f"[dim]{escape(result.model)} · {result.total_ms:.0f} ms · {cost}[/]")
+
+
+def near_misses(near: NearMisses, result: Assessment) -> None:
+    """For the owner: on which rows the verdict hangs, the requirements named by their number in the table above."""
+    from askfit.web.report import numbers_of, owners
+
+    said = owners(near, numbers_of(result))
+    out.print(f"\n[bold]What the verdict hangs on[/]\n{escape(said.head)}")
+    for line in said.lifts:
+        out.print(f"  · {escape(line)}")
+    _listed("One level from the next band", list(said.bands))
+    out.print(f"[dim]{escape(IF_TRUE)}[/]")
 
 
 def _requirements(requirements: Sequence[Requirement]) -> Table:

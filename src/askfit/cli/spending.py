@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from askfit.config import Settings
 from askfit.errors import UsageError
 from askfit.ledger import Erased, Ledger, UsageRow, month_share
+from askfit.shares import erase_shares
 from askfit.store import open_store
 
 _LEDGERS_OWN = re.compile(r"[0-9a-f]{24}")  # a visitor's id; an answer's has 22 characters
@@ -64,7 +65,8 @@ async def erase(settings: Settings, before: str) -> int:
     try:
         ledger = Ledger(store)
         await ledger.open()
-        return await ledger.erase(int(day.timestamp() * 1000))
+        before_ms = int(day.timestamp() * 1000)
+        return await erase_shares(store, before_ms=before_ms) + await ledger.erase(before_ms)
     finally:
         await store.aclose()
 
@@ -77,11 +79,11 @@ async def erase_visitor(settings: Settings, id: str) -> Erased:
     try:
         ledger = Ledger(store)
         await ledger.open()
-        if _is_address(id):
-            return await ledger.erase_visitor(visitor=visitor_id(ledger.visitor_key, id))
-        if _LEDGERS_OWN.fullmatch(id):
-            return await ledger.erase_visitor(visitor=id)
-        return await ledger.erase_visitor(answer=id)
+        visitor = visitor_id(ledger.visitor_key, id) if _is_address(id) else id if _LEDGERS_OWN.fullmatch(id) else ""
+        answer = "" if visitor else id
+        # Links first: the ledger still knows which answers were theirs.
+        links = await erase_shares(store, visitor=visitor, answer=answer)
+        return replace(await ledger.erase_visitor(visitor=visitor, answer=answer), links=links)
     finally:
         await store.aclose()
 
@@ -95,7 +97,8 @@ def told(erased: Erased) -> str:
         )
     return (
         f"Calls that no longer tell who asked: {erased.calls}. Ratings without visitor and note: {erased.feedback}. "
-        f"Questions removed: {erased.questions}. Costs, counts and questions that lead to nobody stay."
+        f"Questions removed: {erased.questions}. Shared assessments removed: {erased.links}. "
+        "Costs, counts and questions that lead to nobody stay."
     )
 
 

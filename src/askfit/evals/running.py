@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from askfit import ask, fit
 from askfit.config import Privacy, Secrets, Settings, StoreSettings
 from askfit.errors import AskfitError, UsageError
+from askfit.evals.agreement import Agreement, Compared, compare
 from askfit.evals.samples import AskSample, Sample
 from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment
 from askfit.evals.tape import Tape
@@ -53,6 +54,7 @@ class Result:
     error_code: str = ""
     cost_usd: float = 0.0
     total_ms: float = 0.0
+    compared: Compared | None = None  # of a posting
 
     @property
     def right(self) -> bool:
@@ -118,6 +120,12 @@ class Report:
                 found[name] = (full + (score.share == 1.0), of + (score.share is not None))
         return found
 
+    @property
+    def agreement(self) -> Agreement | None:
+        """How far bands, verdicts and gates agree with the samples' own; None where no sample is a posting."""
+        compared = [result.compared for result in self.results if result.compared]
+        return Agreement.of(compared) if compared else None
+
     def ok(self, floor: float = 1.0) -> bool:
         """At least this share of samples is right, and none says what may never be said."""
         return self.share >= floor and not any(result.untrue for result in self.results)
@@ -133,6 +141,7 @@ class Report:
             "right": self.right,
             "share": self.share,
             "scores": {name: {"right": full, "of": of} for name, (full, of) in self.scores().items()},
+            **({"agreement": self.agreement.as_json()} if self.agreement else {}),
             "cost_usd": self.cost_usd,
             "replayed": self.replayed,
             "recorded": self.recorded,
@@ -246,7 +255,9 @@ async def _result(site: Site, feature: str, sample: Sample, most_words: int) -> 
             answer = await ask.answer(site, sample.question, history, feature=feature)
             return _told(sample, asked, answer, answer.answer, score_answer(sample, answer, site.corpus, most_words))
         judged = await fit.assess(site, sample.posting, feature=feature)
-        return _told(sample, asked, judged, f"{judged.verdict}: {judged.headline}", score_assessment(sample, judged))
+        said = f"{judged.verdict}: {judged.headline}"
+        told = _told(sample, asked, judged, said, score_assessment(sample, judged))
+        return replace(told, compared=compare(sample, judged))
     except AskfitError as error:
         return Result(sample.id, asked, error=_why(error), error_code=error.code)
 

@@ -55,7 +55,7 @@ class AskSample(_Form):
 
 
 class FitSample(_Form):
-    """One posting. `bands` maps a phrase of a requirement to the band it should get."""
+    """One posting. `bands` maps a requirement's quote, or a phrase of it, to the band that it should get."""
 
     id: Words
     posting: str = ""
@@ -63,6 +63,7 @@ class FitSample(_Form):
     verdict: Verdict | None = None
     bands: dict[str, Band] = Field(default_factory=dict)
     must_name_gaps: tuple[Words, ...] = ()
+    gates: tuple[Words, ...] = ()  # what papers and places settle, quoted
 
     @model_validator(mode="after")
     def _one_posting(self) -> FitSample:

@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from askfit.corpus import Corpus
+from askfit.evals.agreement import compare, nearest
 from askfit.evals.samples import AskSample, FitSample
 from askfit.text import clean, stands_in
 from askfit.types import Answer, Assessment
 
 MOST_WORDS = 120  # the prompt asks for 80; lists and quoted sentences run a little longer
+MOST_SHOWN_CHARACTERS = 60
+FINISHED_BY_RULES = ("fell_back", "handed_off", "truncated")  # not "repaired": a second call may have mended all
 _PERCENT = re.compile(r"(?<=\d)\s+(?=[%‰])")
 _QUOTES = str.maketrans("’‘“”‐‑", "''\"\"--")
 
@@ -131,13 +134,26 @@ def gaps(sample: FitSample, given: Assessment) -> Score:
 
 
 def bands(sample: FitSample, given: Assessment) -> Score:
-    """Some requirement with the phrase has the band that the sample gives."""
-    missed = []
-    for phrase, band in sample.bands.items():
-        found = [one.band for one in given.requirements if folded(phrase) in folded(f"{one.text} {one.quote}")]
-        if band not in found:
-            missed.append(f"“{phrase}” is {' and '.join(dict.fromkeys(found)) or 'no requirement'}, not {band}")
-    return _share(len(sample.bands) - len(missed), len(sample.bands), missed)
+    """The requirement nearest each phrase has the band that the sample gives."""
+    pairs = compare(sample, given).pairs
+    missed = [
+        f"“{_short(pair.quote)}” is {pair.given or 'no requirement'}, not {pair.wanted}"
+        for pair in pairs
+        if pair.given != pair.wanted
+    ]
+    return _share(len(pairs) - len(missed), len(pairs), missed)
+
+
+def gates(sample: FitSample, given: Assessment) -> Score:
+    """Each gate of the sample is told as one."""
+    told = [gate.text for gate in given.gates]
+    missed = [f"“{_short(gate)}” is not told as a gate" for gate in sample.gates if nearest(gate, told) is None]
+    return _share(len(sample.gates) - len(missed), len(sample.gates), missed)
+
+
+def _short(quote: str) -> str:
+    shown = " ".join(quote.split())
+    return shown if len(shown) <= MOST_SHOWN_CHARACTERS else f"{shown[:MOST_SHOWN_CHARACTERS]}…"
 
 
 def quotes(sample: FitSample, given: Assessment) -> Score:
@@ -148,11 +164,19 @@ def quotes(sample: FitSample, given: Assessment) -> Score:
     return _share(of - len(missed), of, [f"“{quote[:60]}” does not stand in the posting" for quote in missed])
 
 
+def judgement(sample: FitSample, given: Assessment) -> Score:
+    """The model that is measured came to its end: what the rules had to say for it is not its own."""
+    told = tuple(notice.message for notice in given.notices if notice.code in FINISHED_BY_RULES)
+    return Score(0.0, told) if told else Score(1.0)
+
+
 FIT: Mapping[str, Callable[[FitSample, Assessment], Score]] = {
     "verdict": verdict,
     "gaps": gaps,
     "bands": bands,
+    "gates": gates,
     "quotes": quotes,
+    "judgement": judgement,
 }
 
 

@@ -15,19 +15,20 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from askfit.errors import AskfitError, InputError, ProviderError
-from askfit.fit.judgement import Audit, matrix_text, prompt_for
-from askfit.fit.posting import read_posting
+from askfit.fit.judgement import Audit, matrix_text, prompt_for, repair_prompt
 from askfit.fit.showing import Showing
 from askfit.ledger import Signals
 from askfit.routing import BUILTIN, cache_plan, candidates
 from askfit.site import Site
 from askfit.skills import Matrix
 from askfit.text import estimate_tokens
-from askfit.types import Assessment, Call, Event, Failed, Prompt
+from askfit.types import Assessment, Call, Event, Failed, Prompt, Settled, Text
 
 __all__ = ["assess", "matrix_text", "stream"]
 
 log = logging.getLogger(__name__)
+
+REPAIR_MOST_S = 30.0
 
 
 async def assess(site: Site, posting: str, *, visitor: str = "", feature: str = "fit") -> Assessment:
@@ -48,7 +49,7 @@ async def stream(site: Site, posting: str, *, visitor: str = "", feature: str = 
     """
     matrix = _matrix(site)
     # Reading and matching take some milliseconds of pure computing: not on the loop that serves other visitors.
-    audit = await asyncio.to_thread(lambda: Audit.of(matrix, read_posting(posting)))
+    audit = await asyncio.to_thread(lambda: Audit.read(matrix, posting))
     showing = Showing(audit, secrets.token_urlsafe(16), feature)
     if audit.posting.problem:
         await _record(site, showing, visitor)
@@ -97,6 +98,8 @@ async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[
         builtin=showing.by_rules,
         visitor=visitor,
     )
+    if model != BUILTIN:
+        showing.claims = await asyncio.to_thread(showing.read_claims)
     failure: ProviderError | None = None
     async with aclosing(site.gateway.stream(call)) as items:
         try:
@@ -107,18 +110,43 @@ async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[
             if not error.partial:
                 raise
             failure = error
-    by_model = showing.model not in ("", BUILTIN)
-    events = list(showing.finish(failure))
-    if by_model:
-        await _remark(site, showing)
-    for event in events:
+    if showing.model in ("", BUILTIN):
+        for event in showing.finish(failure):
+            yield event
+        return
+    ended = list(showing.end(failure))
+    await _remark(site, showing)
+    for event in ended:
+        yield event
+    if again := showing.to_repair(failure):
+        said = await _repaired(site, replace(call, only=showing.model), showing, again)
+        for event in showing.mend(said):
+            yield event
+    for event in showing.finish(failure):
         yield event
 
 
-async def _remark(site: Site, showing: Showing) -> None:
-    """Tell the ledger how much the model left to the rules. A ledger that fails takes no assessment away."""
+async def _repaired(site: Site, call: Call, showing: Showing, ids: tuple[str, ...]) -> str:
+    """What the model gives when it is asked once more; "" where budget or time do not allow it, or it fails."""
+    prompt = repair_prompt(call.prompt, tuple(showing.faults.values()), ids)
+    said: list[str] = []
     try:
-        repairs = len(showing.audit.findings) - showing.judged
+        async with asyncio.timeout(REPAIR_MOST_S), aclosing(site.gateway.stream(replace(call, prompt=prompt))) as items:
+            async for item in items:
+                if isinstance(item, Text):
+                    said.append(item.text)
+                elif isinstance(item, Settled):
+                    showing.add(item)
+    except (AskfitError, TimeoutError) as error:
+        log.info("A judgement was not repaired (%s).", error.code if isinstance(error, AskfitError) else "timeout")
+        return ""
+    return "".join(said)
+
+
+async def _remark(site: Site, showing: Showing) -> None:
+    """Tell the ledger how many requirements the model left out or misjudged in form. If it fails, nothing is lost."""
+    try:
+        repairs = showing.left_out
         await site.ledger.remark(showing.answer, Signals(repairs=repairs))
     except Exception:
         log.exception("What an assessment told of its model could not be kept.")

@@ -16,8 +16,11 @@ from typing import Any, cast, get_args
 from pydantic_core import from_json
 
 from askfit import text
+from askfit.fit.claims import Claims
 from askfit.fit.match import LOWEST_STRONG_LEVEL, Index, index_rows
-from askfit.fit.posting import MOST_QUOTE_CHARS, Ask, Kind, Posting, is_gate_alone, with_added
+from askfit.fit.orders import without_orders
+from askfit.fit.pasted import clean_posting
+from askfit.fit.posting import MOST_QUOTE_CHARS, Ask, Kind, Posting, is_gate_alone, read_posting, with_added
 from askfit.fit.rules import CREDIT_OF, VERDICTS, Finding, Judged, evidence_of, settle_gates
 from askfit.fit.rules import judge as find
 from askfit.prompts import load_prompt
@@ -34,6 +37,7 @@ MOST_MISFITS = 8
 MOST_QUESTIONS = 5
 TOKENS_PER_REQUIREMENT = 110  # of output, generously
 TOKENS_BESIDES = 1400
+TOKENS_BESIDES_REPAIR = 300
 
 BANDS: tuple[Band, ...] = ("gap", "moderate", "strong")
 
@@ -87,6 +91,18 @@ def prompt_for(matrix: Matrix, posting: Posting) -> Prompt:
         messages=(Message("user", _asked(posting)),),
         max_output_tokens=TOKENS_BESIDES + TOKENS_PER_REQUIREMENT * len(posting.asks),
         output_schema=SCHEMA,
+        sha=file.sha,
+    )
+
+
+def repair_prompt(prompt: Prompt, faults: Sequence[str], ids: Sequence[str]) -> Prompt:
+    """The same cached part, and in the last message what was wrong and which requirements to judge again."""
+    file = load_prompt("fit_repair")
+    told = file.render(faults=_fenced("\n".join(f"- {fault}" for fault in faults)), ids=", ".join(ids))
+    return replace(
+        prompt,
+        messages=(Message("user", f"{prompt.messages[-1].text}\n\n{told}"),),
+        max_output_tokens=TOKENS_BESIDES_REPAIR + TOKENS_PER_REQUIREMENT * len(ids),
         sha=file.sha,
     )
 
@@ -186,18 +202,25 @@ def read_draft(streamed: str) -> Draft:
     )
 
 
+_HALF_CHARACTER = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
 def _parse(streamed: str) -> tuple[dict[str, Any], bool]:
     """(the object as far as it goes, whether it is closed). Fences and prose around it are passed over."""
-    start = streamed.find("{")
-    end = streamed.rfind("}") + 1
+    if "\\ud" in streamed or "\\uD" in streamed:
+        streamed = _HALF_CHARACTER.sub(r"\\ufffd", streamed)  # no reader of JSON takes one
+    raw = streamed.encode("utf-8", "replace")
+    start, end = raw.find(b"{"), raw.rfind(b"}") + 1
     if start >= 0 and end > start:
         try:
-            table = from_json(streamed[start:end])
+            table = from_json(raw[start:end])
             return (table, True) if isinstance(table, dict) else ({}, False)
         except ValueError:
             pass  # it is not closed yet
     try:
-        table = from_json(streamed[start:], allow_partial="trailing-strings") if start >= 0 else {}
+        table = from_json(raw[start:], allow_partial="trailing-strings") if start >= 0 else {}
     except ValueError:
         return {}, False
     return (table, False) if isinstance(table, dict) else ({}, False)
@@ -293,6 +316,15 @@ class Audited:
     disagreement: Disagreement | None = None
 
 
+def read_unaddressed(pasted: str) -> Posting:
+    """The posting as read without what in it speaks to its judge; how much that was, `instructions` counts."""
+    kept, orders = without_orders(clean_posting(pasted))
+    if not orders or not text.words(kept):
+        return read_posting(pasted)
+    posting = read_posting(kept)
+    return replace(posting, instructions=posting.instructions + orders)
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """What a judgement is audited against: the rows, the posting, and what the rules find in them."""
@@ -302,6 +334,11 @@ class Audit:
     posting: Posting
     findings: Mapping[str, Finding]  # by requirement id, the weightiest first
     gates: tuple[Gate, ...]
+
+    @classmethod
+    def read(cls, matrix: Matrix, pasted: str) -> Audit:
+        """The audit of what was pasted, without what in it speaks to its judge."""
+        return cls.of(matrix, read_unaddressed(pasted))
 
     @classmethod
     def of(cls, matrix: Matrix, posting: Posting) -> Audit:
@@ -330,28 +367,48 @@ class Audit:
         known += [one.quote.casefold() for one in found]
         return not any(quote in other or other in quote for other in known)
 
+    def unquoted(self, added: Sequence[Given]) -> tuple[Given, ...]:
+        """Those added requirements whose quote stands nowhere in the posting."""
+        return tuple(given for given in added if not text.stands_in(given.quote, self.posting.text))
+
+    def unknown_rows(self, given: Given) -> tuple[int, ...]:
+        """The rows that a judge names and that do not exist; a private row is none that exists."""
+        return tuple(number for number in given.rows if self.matrix.row(number) is None)
+
     def by_rules(self, id_: str) -> Audited:
         """A requirement as the rows alone have it."""
         finding = self.findings[id_]
         shown = _requirement(finding.ask, finding.band, finding.evidence, finding.reason)
         return Audited(shown, Judged(finding.ask, finding.band, finding.answer.worth))
 
-    def judge(self, given: Given) -> Audited:
-        """A requirement as a judge gave it, corrected by the rows."""
+    def judge(self, given: Given, claims: Claims | None = None) -> Audited:
+        """A requirement as a judge gave it, corrected by the rows; its reason by `claims`, where they are given."""
         finding = self.findings[given.id]
-        evidence = self._evidence(given, finding)
-        band = _bearable(given.band, evidence)
-        apart = BANDS.index(band) - BANDS.index(finding.band)
+        apart = BANDS.index(given.band) - BANDS.index(finding.band)
         if abs(apart) > 1:
-            disagreement = Disagreement(requirement=given.id, model_band=band, rows_band=finding.band)
+            disagreement = Disagreement(requirement=given.id, model_band=given.band, rows_band=finding.band)
             return replace(self.by_rules(given.id), disagreement=disagreement)
-        reason = given.reason if band == given.band and given.reason else finding.reason
-        reason = _noted(reason, given.band, band)
+        evidence = self._evidence(given, finding)
+        band = _bearable(given.band, evidence, finding.band)
+        if self.posting.instructions:  # whoever tells a judge what to find gains nothing by it
+            band = BANDS[min(BANDS.index(band), BANDS.index(finding.band))]
+        reason = _noted(self._reason(given, finding, band, evidence, claims), given.band, band)
         credit = finding.answer.worth if band == finding.band else CREDIT_OF[band]
         return Audited(
             _requirement(finding.ask, band, evidence, reason),
             Judged(finding.ask, band, credit),
         )
+
+    def _reason(
+        self, given: Given, finding: Finding, band: Band, evidence: Sequence[Evidence], claims: Claims | None
+    ) -> str:
+        """The judge's reason, as far as it is borne; the rules' where no row is shown: nothing is guessed."""
+        if band != given.band or not evidence:
+            return finding.reason
+        if claims is None:
+            return given.reason or finding.reason
+        levels = {row.level for row in evidence} | {finding.ask.level}
+        return claims.kept(given.reason, levels=levels, shares=(100 * finding.ask.emphasis,)) or finding.reason
 
     def _evidence(self, given: Given, finding: Finding) -> tuple[Evidence, ...]:
         """The judge's rows that exist, with the relation that the rows have; the rules' own where it gave none."""
@@ -361,17 +418,24 @@ class Audit:
         return chosen or finding.evidence
 
 
-def _bearable(band: Band, evidence: Sequence[Evidence]) -> Band:
-    """The best band that these rows can bear, not above the one given."""
+def _bearable(band: Band, evidence: Sequence[Evidence], by_rows: Band) -> Band:
+    """The best band that these rows can bear, not above the one given.
+
+    A row that is only near the requirement makes no "strong", however high it stands: rows that the rules know under
+    the very name do, or the rules' own "strong".
+    """
     best = max((row.level for row in evidence), default=0.0)
-    most: Band = "strong" if best > LOWEST_STRONG_LEVEL else "moderate" if best == LOWEST_STRONG_LEVEL else "gap"
+    meets = by_rows == "strong" or any(
+        row.relation != "adjacent" and row.level > LOWEST_STRONG_LEVEL for row in evidence
+    )
+    most: Band = (
+        "gap" if best < LOWEST_STRONG_LEVEL else "strong" if meets and best > LOWEST_STRONG_LEVEL else "moderate"
+    )
     return BANDS[min(BANDS.index(band), BANDS.index(most))]
 
 
 def _noted(reason: str, given: Band, shown: Band) -> str:
-    if given == shown:
-        return reason
-    return f"{reason} (Judged {given}; no row above level {LOWEST_STRONG_LEVEL} bears that.)"
+    return reason if given == shown else f"{reason} (Judged {given}; its rows bear {shown}.)"
 
 
 def _requirement(ask: Ask, band: Band, evidence: Sequence[Evidence], reason: str) -> Requirement:
@@ -389,16 +453,16 @@ def _requirement(ask: Ask, band: Band, evidence: Sequence[Evidence], reason: str
 
 
 def audited_verdict(
-    given: Verdict | None, by_rows: Verdict, by_bands: Verdict, *, may_be_strong: bool
+    given: Verdict | None, by_rows: Verdict, by_bands: Verdict, *, may_be_strong: bool, may_rise: bool = True
 ) -> tuple[Verdict, bool]:
     """(the verdict that is shown, whether the judge's was set aside).
 
-    A judge may differ by one step from what its own audited bands add up to, and rise one step over the rows; but
-    never to "strong" over a heavy gap.
+    A judge may differ by one step from what its own audited bands add up to, and rise one step over the rows, if it may
+    rise at all; but never to "strong" over a heavy gap.
     """
     if given is None or given not in VERDICTS:
         return by_bands, False
     rank = VERDICTS.index
-    contested = rank(given) > rank(by_rows) + 1 or abs(rank(given) - rank(by_bands)) > 1
+    contested = rank(given) > rank(by_rows) + may_rise or abs(rank(given) - rank(by_bands)) > 1
     contested = contested or (given == "strong" and not may_be_strong)
     return (by_rows, True) if contested else (given, False)

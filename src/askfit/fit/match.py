@@ -30,20 +30,32 @@ from askfit.types import Skill
 
 Relation = Literal["exact", "alias", "adjacent"]
 
+# Set on the sample's golden postings and on examples/gold, 2026-11-21: both are ours.
+OF_ALIAS = 0.8
+CONTAINED_IN_ALIAS = 0.6
 CONTAINED = 0.8  # the row's name holds the skill asked and says more: "Kafka administration" for Kafka
 OF_THE_CATEGORY = 0.8  # the skill asked is the name of a category: its three best rows answer
 UNCOVERED = 0.65  # "chip design" asked, "Design" there: what it is done to is not in the row
 ATTRIBUTE = 0.45  # "message queues" asked, "messaging" there
-NEAR = 0.55  # most words of the row's name stand in the line, apart
-NEAR_SHARE = 0.6
+NEAR = 0.6  # the line names no skill, and shares words with the row
+NEAR_WORDS = 1.2  # so many words, each by where the row has it: two of its evidence are enough
+NEAR_SHARE = 0.5  # or one of its names, where the line says little else
+LEAST_SHARE_SAID = 0.3  # of a line that names no known skill, in names of rows, for them to be more than near
 MOST_OF_ADJACENT = 0.75  # nearness alone is never strong
 MOST_OVER_THE_OBJECT = 0.15  # a craft lifts a requirement no further than this over what it is done to
 COMMON_SHARE = 0.2  # of a craft that every trade has, beside a specific skill, in the band
 CARRIED_SHARE = 0.4  # and in the score
 OPTIONAL_WEIGHT = 0.5
-UNKNOWN_WEIGHT = 0.5  # of an item of a list that no name covers: perhaps a skill, perhaps a turn of phrase
+UNKNOWN_WEIGHT = 0.3  # of an item of a list that no name covers: perhaps a skill, perhaps a turn of phrase
 FEWEST_YEARS_FACTOR = 0.7
+KIN_YEARS_FACTOR = 0.6  # years with Flink are not years with Kafka
+SHORTFALL = (1.0, 0.75, 0.52, 0.2, 0.0)  # by how many levels the row stands below what is asked
 BEST_OF_CATEGORY = 3
+HIGHEST_IDLE_LEVEL = 1  # a row at this level or below bears nothing, whatever else it is called
+LOWEST_ASKED = 2.5
+LESS_FOR_A_PLUS = 0.75
+LED = 0.9  # so many people to lead ask more than to lead people
+LOWEST_STRONG_LEVEL = 2  # a row at this level or below never bears "strong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ class Index:
     names: Mapping[Phrase, tuple[Match, ...]]
     by_term: Mapping[str, tuple[Match, ...]]  # of the very skill, then of its kin
     by_category: Mapping[Phrase, tuple[Skill, ...]]
-    words: tuple[tuple[Skill, frozenset[str]], ...]
+    words: tuple[tuple[Skill, Mapping[str, float]], ...]  # telling words of each row, by where it has them
     terms_of: Mapping[int, tuple[Term, ...]]  # by row
 
 
@@ -117,15 +129,23 @@ def _index(skills: tuple[Skill, ...]) -> Index:
         terms_of[skill.row] = tuple(_index_row(skill, names, by_term))
     categories: dict[Phrase, list[Skill]] = {}
     for skill in skills:
-        for name in _spellings(skill.category):
+        if name := _bare(phrase(skill.category)):
             categories.setdefault(name, []).append(skill)
     return Index(
         names={name: tuple(found.values()) for name, found in names.items()},
         by_term={term: tuple(found.values()) for term, found in by_term.items()},
-        by_category={name: tuple(sorted(rows, key=lambda row: -row.level)) for name, rows in categories.items()},
-        words=tuple((skill, _content(phrase(skill.name))) for skill in skills),
+        by_category={name: _best_first(rows) for name, rows in categories.items()},
+        words=tuple((skill, _telling_words(skill)) for skill in skills),
         terms_of=terms_of,
     )
+
+
+def _best_first(rows: Iterable[Skill]) -> tuple[Skill, ...]:
+    """Rows by level; of those of one name the highest alone: said thrice, a skill is no third skill."""
+    best: dict[Phrase, Skill] = {}
+    for row in sorted(rows, key=lambda row: -row.level):
+        best.setdefault(phrase(row.name), row)
+    return tuple(best.values())
 
 
 def _index_row(
@@ -134,32 +154,52 @@ def _index_row(
     """Enter one row; yield the skills of the taxonomy that it is about."""
     known = taxonomy()
     spellings: list[tuple[Phrase, Relation]] = [(name, "exact") for name in _spellings(skill.name)]
+    own = {term.id for name, _ in spellings if (term := known.by_name.get(name))}
     spellings += [(name, "alias") for alias in skill.aliases for name in _spellings(alias)]
     for name, relation in spellings:
         _better(names.setdefault(name, {}), Match(skill, relation, 1.0, skill.level))
         term = known.by_name.get(name)
         if term:
             yield term
-            _better(by_term.setdefault(term.id, {}), Match(skill, "alias", 1.0, skill.level))
+            # Docker, also called "containers", is asked for by that word; by what else those are called it is near.
+            itself = not own or term.id in own
+            match = (
+                Match(skill, "alias", 1.0, skill.level) if itself else Match(skill, "adjacent", OF_ALIAS, skill.level)
+            )
+            _better(by_term.setdefault(term.id, {}), match)
             for kin, nearness in known.kin(term):
-                _better(by_term.setdefault(kin, {}), Match(skill, "adjacent", nearness, skill.level))
+                _better(
+                    by_term.setdefault(kin, {}),
+                    Match(skill, "adjacent", nearness if itself else nearness * OF_ALIAS, skill.level),
+                )
     for source in (skill.name, *skill.aliases):
-        for start, end, term in find_terms(tokens(source)):
-            if end - start == 1 and is_ambiguous(tokens(source)[start].fold):
-                continue  # "go/no-go decisions" say nothing of Go
+        nearness = CONTAINED if source == skill.name else CONTAINED_IN_ALIAS
+        for term in _terms_in(source):
             yield term
-            _better(by_term.setdefault(term.id, {}), Match(skill, "adjacent", CONTAINED, skill.level))
+            _better(by_term.setdefault(term.id, {}), Match(skill, "adjacent", nearness, skill.level))
 
 
-def _spellings(name: str) -> list[Phrase]:
+@lru_cache(maxsize=16384)
+def _terms_in(name: str) -> tuple[Term, ...]:
+    """The skills that a name holds, a bare "go" left out: "go/no-go decisions" say nothing of Go."""
+    said = tokens(name)
+    return tuple(term for start, end, term in find_terms(said) if end - start > 1 or not is_ambiguous(said[start].fold))
+
+
+@lru_cache(maxsize=16384)
+def _spellings(name: str) -> tuple[Phrase, ...]:
     """ "Experimentation (A/B testing)" is also "Experimentation" and "A/B testing"; "R programming" also "R"."""
     if not name:
-        return []
+        return ()
     outside = re.sub(r"\([^)]*\)", " ", name)
     inside = re.findall(r"\(([^)]*)\)", name)
     parts = [name, outside, *inside, *(part for text_ in (outside, *inside) for part in _split(text_))]
+    parts += [head for part in (name, *_split(outside)) if (head := _HEAD.split(part, maxsplit=1)[0]) != part]
     bare = [_bare(phrase(part)) for part in parts]
-    return list(dict.fromkeys(part for part in bare if part and (len(part) > 1 or not is_light(part[0]))))
+    return tuple(dict.fromkeys(part for part in bare if part and (len(part) > 1 or not is_light(part[0]))))
+
+
+_HEAD = re.compile(r"\s+(?:for|from|of|as|with|in|für|von|para|de)\s+")  # "Python for analysis" is Python
 
 
 def _split(name: str) -> list[str]:
@@ -175,6 +215,18 @@ def _bare(name: Phrase) -> Phrase:
     while len(name) > 1 and name[0] in _HEADS:
         name = name[1:]
     return name
+
+
+NAME_WORD, EVIDENCE_WORD, CATEGORY_WORD = 1.0, 0.6, 0.4
+MOST_EVIDENCE_WORDS = 40  # more is a text with every word in it
+
+
+def _telling_words(skill: Skill) -> dict[str, float]:
+    """The words of a row that tell what it is about, each at the weight of the best place that it stands in."""
+    found = dict.fromkeys(_content(phrase(skill.category)), CATEGORY_WORD)
+    if len(skill.evidence.split()) <= MOST_EVIDENCE_WORDS:
+        found |= dict.fromkeys(_content(phrase(skill.evidence)), EVIDENCE_WORD)
+    return found | {word: NAME_WORD for name in (skill.name, *skill.aliases) for word in _content(phrase(name))}
 
 
 def _content(words: Iterable[str]) -> frozenset[str]:
@@ -193,6 +245,7 @@ class _Span:
     term: Term | None
     uncovered: bool  # stands under a word that no name covers: "chip design"
     group: int = 0
+    led: bool = False  # people to lead: what is asked, and no craft beside it
 
 
 _OR = frozenset(phrase("or oder ou"))
@@ -206,9 +259,41 @@ _PREPOSITIONS = frozenset(phrase("of for in on with to from at by as into across
 _LIST_MARKS = frozenset(",;/(:|")
 
 
+_LEADS = frozenset(phrase("lead leading led manage managing managed supervise supervising head heading"))
+_PEOPLE = frozenset(
+    phrase(
+        "engineers developers designers analysts scientists managers people reports nurses employees staff owners "
+        "persons them consultants specialists technicians organisation department teams"
+    )
+)
+_COUNTED = frozenset(
+    phrase("two three four five six seven eight nine ten eleven twelve fifteen twenty thirty all several")
+)
+MOST_WORDS_TO_PEOPLE = 10
+
+
+def _people_led(found: list[Token]) -> tuple[int, int] | None:
+    """Where a line asks to lead so many people: "led an organisation of at least five product managers"."""
+    for at, token in enumerate(found):
+        if token.fold not in _LEADS:
+            continue
+        counted = False
+        for place in range(at + 1, min(at + 1 + MOST_WORDS_TO_PEOPLE, len(found))):
+            fold_ = found[place].fold
+            counted = counted or fold_ in _COUNTED or fold_.isdigit()
+            if fold_ in _PEOPLE and counted:
+                return at, place + 1
+            if found[place].before in _LIST_MARKS and not counted:
+                break
+    return None
+
+
 def _spans(found: list[Token], short_names: Mapping[str, Term]) -> list[_Span]:
     """Every skill of the taxonomy that the line names. The matrix has no say in it."""
+    led = _people_led(found)
     known = [span for span in find_terms(found) if not _is_partner(found, span[0], span[2])]
+    if led:
+        known = [span for span in known if span[1] <= led[0] or led[1] <= span[0]]
     covered = {at for start, end, _ in known for at in range(start, end)}
     for at, token in enumerate(found):
         if (
@@ -222,6 +307,8 @@ def _spans(found: list[Token], short_names: Mapping[str, Term]) -> list[_Span]:
         _Span(start, end, term, _is_uncovered(found, start, end, term.domain.common, covered))
         for start, end, term in known
     ]
+    if led:
+        spans.append(_Span(*led, taxonomy().terms["people management"], False, led=True))
     return spans + [_Span(start, end, None, False) for start, end in _unknown_items(found, spans)]
 
 
@@ -239,6 +326,9 @@ _DEPARTMENTS = frozenset(
         "data science",
         "customer success",
         "ux design",
+        "security",
+        "supply chain",
+        "insurance",
     )
 )
 _TOGETHER = frozenset(phrase("with across between alongside mit zwischen avec"))
@@ -251,10 +341,11 @@ def _is_partner(found: list[Token], start: int, term: Term) -> bool:
     """Named as people to work with, not as a skill: "with engineering, design and marketing"."""
     if term.id not in _DEPARTMENTS and term.parent not in _DEPARTMENTS:
         return False
-    for at in range(start - 1, max(-1, start - 9), -1):
-        if found[at].fold in _TOGETHER:
-            return at == 0 or found[at - 1].fold not in _HAVING
-    return False
+    return any(_is_together(found, at) for at in range(start - 1, max(-1, start - 9), -1))
+
+
+def _is_together(found: list[Token], at: int) -> bool:
+    return found[at].fold in _TOGETHER and (at == 0 or found[at - 1].fold not in _HAVING)
 
 
 def _is_uncovered(found: list[Token], start: int, end: int, common: bool, covered: set[int]) -> bool:
@@ -282,7 +373,8 @@ def _is_light_word(found: list[Token], at: int) -> bool:
 
 def _unknown_items(found: list[Token], spans: list[_Span]) -> Iterator[tuple[int, int]]:
     """Items of a list that no name covers, beside items that are names: "Salesforce, Jira and Foobar"."""
-    items = list(_items(found))
+    together = next((at for at in range(len(found)) if _is_together(found, at)), len(found))
+    items = [item for item in _items(found) if item[0] <= together]  # after it stand people, not skills
     named = [
         any(start <= span.start < end and span.term and not span.term.domain.common for span in spans)
         for start, end in items
@@ -373,15 +465,14 @@ def answer(ask: Ask, index: Index, short_names: Mapping[str, Term]) -> Answer:
     facets = [_facet(line, found, span, groups.get(span, 0), rows, index) for span in spans]
     optional = [_optional(line, found, rows_, spans) for rows_ in _clusters(rows, spans)]
     credit, worth = _credit(ask, facets, optional)
-    near = _near(found, index) if not facets else []
+    if not facets and _share_said(found, rows) < LEAST_SHARE_SAID:
+        credit = worth = min(credit, MOST_OF_ADJACENT)
+    near = _near(found, index) if not any(facet.weight == 1 and not facet.soft for facet in facets) else []
     credit = max(credit, *(_worth(match, ask) for match in near)) if near else credit
     matches = _evidence(ask, facets, optional, near)
     return Answer(
         credit, max(credit, worth), matches, (*facets, *optional), _is_direct(facets, optional), _objects(facets)
     )
-
-
-LOWEST_STRONG_LEVEL = 2  # a row at this level or below never bears "strong"
 
 
 def _is_direct(facets: list[Facet], optional: list[Facet]) -> bool:
@@ -419,7 +510,8 @@ def _facet(line: str, found: list[Token], span: _Span, group: int, rows: list[_R
     label = line[found[span.start].start : found[span.end - 1].end]
     best: dict[int, Match] = {}
     for match in _of_term(span, found, index):
-        _better(best, _limited(match, UNCOVERED) if span.uncovered else match)
+        near = replace(match, nearness=match.nearness * LED) if span.led else match
+        _better(best, _limited(near, UNCOVERED) if span.uncovered else near)
     for (start, end), matches in rows:
         if start <= span.start and span.end <= end:
             whole = start < span.start or not span.uncovered
@@ -431,7 +523,7 @@ def _facet(line: str, found: list[Token], span: _Span, group: int, rows: list[_R
     term = span.term
     return Facet(
         label=label,
-        common=bool(term and term.domain.common),
+        common=bool(term and term.domain.common and not span.led),
         soft=bool(term and term.domain.soft),
         side=term.domain.side if term else "",
         domain=term.domain.name if term else "",
@@ -445,7 +537,9 @@ def _of_term(span: _Span, found: list[Token], index: Index) -> Iterator[Match]:
     if not span.term:
         words = _content(token.fold for token in found[span.start : span.end])
         yield from (
-            Match(row, "adjacent", CONTAINED, row.level) for row, said in index.words if words and words <= said
+            Match(row, "adjacent", CONTAINED, row.level)
+            for row, said in index.words
+            if words and all(said.get(word, 0.0) >= NAME_WORD for word in words)
         )
         return
     yield from index.by_term.get(span.term.id, ())
@@ -502,11 +596,32 @@ def _is_trait(skill: Skill) -> bool:
 
 
 def _worth(match: Match, ask: Ask) -> float:
-    """How far one row answers the line: its nearness and its level against what is asked."""
-    worth = match.nearness * min(1.0, match.level / ask.level)
-    if ask.years and match.skill.years is not None:
-        worth *= max(FEWEST_YEARS_FACTOR, min(1.0, match.skill.years / ask.years))
+    """How far one row answers the line: its nearness, its level and its years against what is asked."""
+    worth = match.nearness * _reaches(match.level, ask.level if match.relation == "adjacent" else _asked(ask))
+    if ask.years:
+        worth *= KIN_YEARS_FACTOR if match.relation == "adjacent" else _years_reach(match.skill, ask.years)
     return min(worth, MOST_OF_ADJACENT) if match.relation == "adjacent" else worth
+
+
+def _asked(ask: Ask) -> float:
+    """The level asked: of what is only a plus, a little less."""
+    return max(LOWEST_ASKED, ask.level - LESS_FOR_A_PLUS) if ask.kind == "preferred" else ask.level
+
+
+def _reaches(level: float, asked: float) -> float:
+    """A level below what is asked bears most of it, two bear half, three little; a row at level 1 bears nothing."""
+    short = min(max(0.0, asked - level), len(SHORTFALL) - 1)
+    whole = int(short)
+    if level <= HIGHEST_IDLE_LEVEL or whole + 1 >= len(SHORTFALL):
+        return 0.0
+    return SHORTFALL[whole] - (SHORTFALL[whole] - SHORTFALL[whole + 1]) * (short - whole)
+
+
+def _years_reach(skill: Skill, asked: float) -> float:
+    """Years that the row lacks count; a row at a low level that states none has few."""
+    if skill.years is None:
+        return FEWEST_YEARS_FACTOR if skill.level <= LOWEST_STRONG_LEVEL else 1.0
+    return max(FEWEST_YEARS_FACTOR, min(1.0, skill.years / asked))
 
 
 def facet_worth(facet: Facet, ask: Ask) -> float:
@@ -549,13 +664,20 @@ def _raised(base: float, extra: list[float], weight: float) -> float:
     return total / count
 
 
+def _share_said(found: list[Token], rows: list[_RowName]) -> float:
+    """The share of a line's telling words that stand in names of rows."""
+    telling = [at for at, token in enumerate(found) if not is_light(token.fold)]
+    named = {at for (start, end), _ in rows for at in range(start, end)}
+    return sum(at in named for at in telling) / len(telling) if telling else 1.0
+
+
 def _near(found: list[Token], index: Index) -> list[Match]:
-    """Rows most of whose words stand in the line, where it names no row and no known skill."""
-    content = _content(token.fold for token in found)
+    """Rows that share telling words with a line that names no skill: they bear it in part, and never more."""
+    said = _content(token.fold for token in found)
     near = []
     for skill, words in index.words:
-        shared = len(words & content)
-        if shared >= 2 and shared / len(words) >= NEAR_SHARE:
+        shared = sum(weight for word, weight in words.items() if word in said)
+        if shared >= NEAR_WORDS or (shared >= 1 and shared / len(said) >= NEAR_SHARE):
             near.append(Match(skill, "adjacent", NEAR, skill.level))
     return near
 

@@ -67,6 +67,8 @@ def _without_markup(pasted: str) -> str:
     if not _ENTITY.search(pasted):
         return pasted
     unescaped = html.unescape(pasted)
+    if unescaped.count("<") > MOST_TAGS:
+        raise _too_long()
     return _html_text(unescaped) if _HTML.search(unescaped) else unescaped
 
 

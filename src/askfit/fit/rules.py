@@ -12,19 +12,21 @@ from typing import Literal
 
 from askfit.fit.match import Answer, Index, Match, Relation, answer, facet_worth
 from askfit.fit.posting import Ask, Posting
+from askfit.fit.spans import named_spans
 from askfit.fit.terms import Term, phrase, tokens
 from askfit.types import Band, Evidence, Gate, Misfit, Skill, Verdict
 
-STRONG, MODERATE = 0.8, 0.55  # credit from which a band is reached
+STRONG, MODERATE = 0.79, 0.51  # credit from which a band is reached; half of what is asked is a gap
 CREDIT_OF: dict[Band, float] = {"strong": 0.9, "moderate": 0.65, "gap": 0.2}  # where a model chose another band
 VERDICTS: tuple[Verdict, ...] = ("misfit", "stretch", "moderate", "strong")
-VERDICT_FROM: tuple[tuple[int, Verdict], ...] = (
-    (75, "strong"),
+VERDICT_FROM: tuple[tuple[int, Verdict], ...] = (  # set on the golden postings and our own gold, 2026-11-21
+    (72, "strong"),
     (50, "moderate"),  # half of what the posting stresses is borne
-    (35, "stretch"),  # a third
+    (42, "stretch"),
     (0, "misfit"),
 )
 STRONG_MUST_COVERAGE = 0.8
+MOST_NAMED = 4  # of what no row answers, in a reason
 TOP_REQUIREMENTS = 3  # none of which may be a gap in a strong fit
 PRIOR, PRIOR_REQUIREMENTS = 50, 1.5  # a posting of few requirements says little: its score is drawn to the middle
 CAP_BASE, CAP_PER_COVERAGE = 40, 60  # no score above 40 + 60 · the share of musts that is not a gap
@@ -80,7 +82,8 @@ def _band(given: Answer) -> Band:
 def _reason(ask: Ask, given: Answer, band: Band) -> str:
     """One or two plain sentences: which rows, at which level, and what no row says."""
     if not given.matches:
-        return "Not in the matrix."
+        named = list(dict.fromkeys(ask.text[start:end] for start, end in named_spans(ask.text)))[:MOST_NAMED]
+        return f"Not in the matrix: {_listed(named)}." if named else "Not in the matrix."
     objects = [match for match in given.matches if match.skill.row in given.objects]
     crafts = [match for match in given.matches if match.skill.row not in given.objects]
     if band != "strong" and given.objects and crafts:
@@ -138,7 +141,8 @@ def rate(judged: Sequence[Judged]) -> Rating:
 
 def may_be_strong(judged: Sequence[Judged]) -> bool:
     """Are the musts mostly borne, and is none of the weightiest requirements a gap?"""
-    top = sorted(judged, key=lambda one: -one.ask.emphasis)[:TOP_REQUIREMENTS]
+    weights = sorted((one.ask.emphasis for one in judged), reverse=True)[:TOP_REQUIREMENTS]
+    top = [one for one in judged if one.ask.emphasis >= min(weights, default=0)]  # equals of the last one too
     return _must_coverage(judged) >= STRONG_MUST_COVERAGE and all(one.band != "gap" for one in top)
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from askfit.errors import ProviderError
 from askfit.fit import rules
+from askfit.fit.claims import Claims, outdoes, speaks_of, totals
 from askfit.fit.judgement import Audit, Audited, Draft, Given, audited_verdict, read_draft, written
+from askfit.prompts import load_prompt
 from askfit.text import words
 from askfit.types import (
     NANOS_PER_USD,
@@ -36,12 +38,17 @@ from askfit.types import (
 BUILTIN = "builtin:builtin"
 HEADLINE_STEP_CHARS = 24  # a growing headline is shown again after so many more characters
 MOST_MISFITS = 8
+MOST_TOLD_CHARS = 80  # of a quote that is told to be wrong
 FEWEST_QUESTIONS, MOST_QUESTIONS = 2, 5
+FAULTS_TO_REPAIR = 2  # rows or words that do not exist: one may be a slip and is dropped
+REPAIR_WITHIN_MS = 60_000.0  # of an assessment: a model that took longer is not asked once more
 
 NO_MODEL = "Assessed by rules over words and levels; no AI model read the posting."
 INSTRUCTIONS = "The posting holds instructions to an AI. They were left out and not followed."
 CONTESTED = "The model's verdict was {given}; the rows of the matrix bear {shown}, which is shown."
 REPAIRED = "The model left out {count} of {total} requirements; the rules judged them."
+MENDED = "The model named rows or words that do not exist. Asked once more, it judged {done} of {count} anew."
+NOT_MENDED = "The model named rows or words that do not exist. The rules judged {count} of {total} requirements."
 HANDED_OFF = "The model's answer broke off after {done} of {total} requirements; the rules judged the rest."
 TRUNCATED = "The model's answer broke off in its summary; the rules finished it."
 UNUSABLE = "The model gave no usable judgement, so the rules judged the posting."
@@ -82,6 +89,11 @@ class Showing:
     settled: Settled | None = None
     ttft_ms: float = 0.0
     is_added_settled: bool = False
+    claims: Claims | None = None  # what a model's words are held against; the rules' need no check
+    faults: dict[str, str] = field(default_factory=dict)  # what a model named that does not exist, as it is told
+    held: dict[str, Given] = field(default_factory=dict)  # not shown yet: they name rows that do not exist
+    mended: int = -1  # of those it was asked about once more; -1: it was not asked
+    _checked: dict[str, str] = field(default_factory=dict)
 
     # ------------------------------------------------------------ while it streams
 
@@ -100,6 +112,7 @@ class Showing:
     def _start(self, model: str) -> Iterator[Event]:
         self.model, self.ttft_ms = model, self._elapsed_ms()
         waiting, self.notices = self.notices, []
+        self.claims = None if model == BUILTIN else self.claims or self.read_claims()
         yield Start(answer=self.answer, feature=self.feature, model=model, provider=_provider(model))
         for notice in waiting:
             yield from self._tell(notice.code, notice.message)
@@ -107,6 +120,10 @@ class Showing:
             yield from self._tell("builtin", NO_MODEL)
         if self.audit.posting.instructions:
             yield from self._tell("instructions_ignored", INSTRUCTIONS)
+
+    def read_claims(self) -> Claims:
+        """What a model's words will be held against: some milliseconds of pure computing."""
+        return Claims.of(self.audit.matrix, self.audit.posting, load_prompt("fit").text)
 
     def _tell(self, code: str, message: str) -> Iterator[Event]:
         """Once per code; before Start it waits."""
@@ -126,14 +143,24 @@ class Showing:
     def _settle_added(self, draft: Draft) -> Iterator[Event]:
         """What the judge added takes part from here on: later it would change shares that were shown."""
         self.is_added_settled = True
+        for at, given in enumerate(self.audit.unquoted(draft.added)):
+            self.faults[f"added {at}"] = f"added: “{given.quote[:MOST_TOLD_CHARS]}” does not stand in the posting."
         self.audit, added = self.audit.with_added(draft.added)
         for given in added:
             yield from self._show_given(given)
 
     def _show_given(self, given: Given) -> Iterator[Event]:
-        if given.id in self.audit.findings and given.id not in self.shown:
+        """What is sound goes out; what names rows that do not exist waits for the judgement's end."""
+        if given.id in self.shown or given.id in self.held:
+            return
+        if given.id not in self.audit.findings:
+            self.faults[given.id] = f"There is no requirement “{given.id}”."
+        elif unknown := self.audit.unknown_rows(given):
+            self.held[given.id] = given
+            self.faults[given.id] = f"{given.id}: the matrix has no row {', '.join(map(str, unknown))}."
+        else:
             self.judged += 1
-            yield self._show(self.audit.judge(given))
+            yield self._show(self.audit.judge(given, self.claims))
 
     def _show(self, audited: Audited) -> Requirement:
         self.shown[audited.requirement.id] = audited
@@ -148,7 +175,7 @@ class Showing:
         if "verdict" not in draft.settled:
             return
         verdict, contested = self._verdict(draft)
-        headline = self._headline(verdict) if contested else draft.headline
+        headline = self._headline(verdict) if contested else self._growing(draft)
         grown = Summary(headline=headline, verdict=verdict, misfits=self._known(draft.misfits))
         before = self.summary or Summary(headline="")
         longer = len(headline) >= len(before.headline) + HEADLINE_STEP_CHARS
@@ -156,7 +183,50 @@ class Showing:
             self.summary = grown
             yield grown
 
+    def _growing(self, draft: Draft) -> str:
+        """The headline as far as it is borne; its last word may not be whole yet."""
+        said = draft.headline if "headline" in draft.settled else draft.headline.rpartition(" ")[0]
+        return self._own_headline(said, draft.verdict)
+
     # ------------------------------------------------------------ when it has ended
+
+    def end(self, failure: ProviderError | None) -> Iterator[Event]:
+        """The judge has said what it says: what was held back for a single slip is shown without it."""
+        yield from self._advance(read_draft(self.streamed))
+        if len(self.faults) < FAULTS_TO_REPAIR:
+            for given in list(self.held.values()):
+                del self.held[given.id]
+                self.judged += 1
+                yield self._show(self.audit.judge(given, self.claims))
+
+    @property
+    def left_out(self) -> int:
+        """How many requirements the judge has not judged as asked."""
+        return len(self.audit.findings) - self.judged
+
+    def to_repair(self, failure: ProviderError | None) -> tuple[str, ...]:
+        """The requirements that are worth one more call: those that wait, where the judge came to its end."""
+        whole = failure is None and "requirements" in read_draft(self.streamed).settled
+        if not whole or len(self.faults) < FAULTS_TO_REPAIR or self._elapsed_ms() > REPAIR_WITHIN_MS:
+            return ()
+        return tuple(id_ for id_ in self.audit.findings if id_ not in self.shown)
+
+    def mend(self, said: str) -> Iterator[Event]:
+        """Show what the judge gave when it was asked once more, as far as it is sound now."""
+        self.mended = 0
+        for given in read_draft(said).requirements:
+            known = given.id in self.audit.findings and given.id not in self.shown
+            if known and not self.audit.unknown_rows(given):
+                self.mended += 1
+                self.judged += 1
+                yield self._show(self.audit.judge(given, self.claims))
+
+    def add(self, settled: Settled) -> None:
+        """What a second call came to."""
+        first = self.settled or replace(settled, usage=Usage(), cost_nanos=0)
+        self.settled = replace(
+            first, usage=first.usage + settled.usage, cost_nanos=first.cost_nanos + settled.cost_nanos
+        )
 
     def finish(self, failure: ProviderError | None) -> Iterator[Event]:
         """What is still undone by the rules, what went wrong as notices, and the assessment."""
@@ -184,10 +254,18 @@ class Showing:
             yield from self._tell("fell_back", UNUSABLE)
         elif failure or "requirements" not in draft.settled:
             yield from self._tell("handed_off", HANDED_OFF.format(done=self.judged, total=total))
+        elif len(self.faults) >= FAULTS_TO_REPAIR and (missing or self.mended > 0):
+            yield from self._tell("repaired", self._mended(missing, total))
         elif missing:
             yield from self._tell("repaired", REPAIRED.format(count=missing, total=total))
         elif not draft.settled >= {"headline", "why"}:
             yield from self._tell("truncated", TRUNCATED)
+
+    def _mended(self, missing: int, total: int) -> str:
+        done, left = max(0, self.mended), NOT_MENDED.format(count=missing, total=total)
+        if not done:
+            return left
+        return MENDED.format(done=done, count=done + missing) + (" The rules judged the rest." if missing else "")
 
     def _contested(self, draft: Draft, shown: Verdict) -> str:
         given, contested = draft.verdict, self._verdict(draft)[1]
@@ -201,6 +279,7 @@ class Showing:
             rules.rate(self._judged_by_rows).verdict,
             self._rated.verdict,
             may_be_strong=rules.may_be_strong([audited.judged for audited in self.shown.values()]),
+            may_rise=not self.audit.posting.instructions,
         )
 
     @property
@@ -222,8 +301,9 @@ class Showing:
             id=self.answer,
             verdict=verdict,
             score=(rules.rate(self._judged_by_rows) if contested else self._rated).score,
-            headline=draft.headline if "headline" in own and draft.headline else self._headline(verdict),
-            why=draft.why if "why" in own and draft.why else self._why(),
+            headline=(self._own_headline(draft.headline, verdict) if "headline" in own else "")
+            or self._headline(verdict),
+            why=(self._kept(draft.why) if "why" in own else "") or self._why(),
             requirements=requirements,
             strengths=_ids(requirements, "strong"),
             moderates=_ids(requirements, "moderate"),
@@ -249,24 +329,55 @@ class Showing:
             total_ms=round(self._elapsed_ms(), 1),
         )
 
+    # ------------------------------------------------------------ the judge's own words
+
+    def _kept(self, said: str) -> str:
+        """What of a judge's words is borne."""
+        if self.claims is None:
+            return said
+        if said not in self._checked:
+            self._checked[said] = self.claims.kept(said, shares=self._totals())
+        return self._checked[said]
+
+    def _totals(self) -> frozenset[float]:
+        """Percentages that follow from what is shown."""
+        where = rules.gravity(self._findings, self.audit.index)
+        themes = [theme.share for theme in where.themes] + list(where.posting_sides.values())
+        return totals([audited.requirement for audited in self.shown.values()], themes) | {float(self._rated.score)}
+
+    def _own_headline(self, said: str, verdict: Verdict | None) -> str:
+        """The judge's headline, unless it says more than the verdict."""
+        kept = self._kept(said)
+        return "" if verdict and self.claims and outdoes(kept, verdict) else kept
+
     def _misfits(self, draft: Draft) -> tuple[Misfit, ...]:
         """The judge's, each tied to requirements that exist; then the rules' where it gave none; then what it hid."""
         given = self._known(draft.misfits) if self.judged else ()
         if "misfits" not in draft.settled or not self.judged:
             given = (*given, *rules.misfits(self._findings))
-        named = {id_ for misfit in given for id_ in misfit.requirement_ids}
+        given = given[:MOST_MISFITS]
+        named = {id_ for misfit in given for id_ in misfit.requirement_ids if self._speaks_of(misfit, id_)}
         hidden = [finding for finding in self._findings if rules.is_must_gap(finding) and finding.ask.id not in named]
-        return (*given[:MOST_MISFITS], *([rules.put_back(hidden)] if hidden else []))
+        return (*given, *([rules.put_back(hidden)] if hidden else []))
+
+    def _speaks_of(self, misfit: Misfit, id_: str) -> bool:
+        """A misfit that only carries a requirement's id names nothing."""
+        finding = self.audit.findings[id_]
+        return self.claims is None or speaks_of(
+            misfit.text, (finding.ask.quote, *(row.skill for row in finding.evidence))
+        )
 
     def _known(self, misfits: Sequence[Misfit]) -> tuple[Misfit, ...]:
         known = self.audit.findings
+        borne = ((self._kept(misfit.text), misfit.requirement_ids) for misfit in misfits)
         return tuple(
-            Misfit(text=misfit.text, requirement_ids=tuple(id_ for id_ in misfit.requirement_ids if id_ in known))
-            for misfit in misfits
+            Misfit(text=kept, requirement_ids=tuple(id_ for id_ in ids if id_ in known)) for kept, ids in borne if kept
         )
 
     def _questions(self, draft: Draft) -> tuple[str, ...]:
         given = draft.questions if self.judged else ()
+        if self.claims:
+            given = tuple(filter(None, map(self.claims.harmless, given)))
         own = rules.questions(self._findings, self.audit.gates) if len(given) < FEWEST_QUESTIONS else ()
         return tuple(dict.fromkeys((*given, *own)))[:MOST_QUESTIONS]
 

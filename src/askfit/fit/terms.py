@@ -98,6 +98,7 @@ def _bare(line: str, token: Token) -> str:
     return line[token.start : token.end].casefold()
 
 
+@lru_cache(maxsize=16384)
 def phrase(words: str) -> Phrase:
     """The folded words of a name."""
     return tuple(token.fold for token in tokens(words))
@@ -125,18 +126,19 @@ def _folded(words: str) -> frozenset[str]:
 # Names that are also common words or letters: they count only where the words around them say that a tool is meant.
 _AMBIGUOUS = _folded(
     "go r c d excel spark swift react sketch access word express rust hive heap helm unity argo presto dart scratch "
+    "spring gcp rails flask "
     "report reporting write writing"
 )
 MOST_NAME_WORDS = 8
 _MARKS_A_LIST = frozenset(",;/(:|[•·")
 _ENDS_A_LIST = frozenset(",;/):.|]•·!")
 _BEFORE_A_TOOL = _folded(
-    "in with using use of and or eg e.g g like as including microsoft ms apache language languages know mit und oder "
-    "en avec et ou"
+    "in with using use of and or eg e.g g like as including microsoft ms apache language languages know some advanced "
+    "good strong solid mit und oder en avec et ou con y o"
 )
 _AFTER_A_TOOL = _folded(
     "and or programming language experience skills developer development code coding spreadsheets sql api und oder et "
-    "ou powerpoint native"
+    "ou powerpoint native boot y o"
 )
 
 

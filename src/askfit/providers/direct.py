@@ -118,6 +118,20 @@ def plain_settings(prompt: Prompt) -> ModelSettings:
     return ModelSettings(max_tokens=prompt.max_output_tokens, thinking=False, framing_announcement="never")
 
 
+@dataclass(slots=True)
+class Halves:
+    """Characters that JSON tells in two halves, each perhaps in a piece of its own. A half alone is no character."""
+
+    _first: str = ""
+
+    def joined(self, piece: str) -> str:
+        """The piece with whole characters only; a first half at its end waits for the next piece."""
+        said = self._first + piece
+        self._first = said[-1:] if "\ud800" <= said[-1:] <= "\udbff" else ""
+        said = said[: len(said) - len(self._first)]
+        return said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 @dataclass(frozen=True, slots=True)
 class Citing:
     """How a provider that cites documents by itself is asked and read."""
@@ -184,6 +198,7 @@ class Direct:
         wire = Wire()
         _wire.set(wire)
         said: list[str] = []
+        halves = Halves()
         settings: Callable[[Prompt], ModelSettings] = self._dialect.settings
         markers: Callable[[Sequence[Any], Prompt], str] = no_markers
         if form == "citing" and prompt.cited and self._dialect.citing:
@@ -194,7 +209,7 @@ class Direct:
             )
             async with request as response:
                 async for event in response:
-                    if text := text_of(event) + markers(citations_of(event), prompt):
+                    if text := halves.joined(text_of(event)) + markers(citations_of(event), prompt):
                         tells = not said and response.usage.input_tokens  # Anthropic: the input, with the first event
                         said.append(text)
                         yield Text(text, to_usage(response, prompt, text) if tells else None)

@@ -10,7 +10,7 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Any, Literal, TypeVar
@@ -31,9 +31,11 @@ from askfit import fit as fit_feature
 from askfit.ask.question import MOST_CHARACTERS
 from askfit.config import Feature, Settings
 from askfit.errors import AskfitError, SettingsError
+from askfit.fetching import Fetcher
+from askfit.fit.page import address_in, fetch_posting
 from askfit.site import Site, open_site
 from askfit.types import Answer, Assessment, Event
-from askfit.web import openapi, pages, sse
+from askfit.web import openapi, pages, sharing, sse
 from askfit.web.problems import HttpError, Problem, for_visitors, respond, retry_after
 from askfit.web.visitors import visitor_of
 
@@ -99,11 +101,20 @@ def _ask(site: Site, name: str, body: Question, visitor: str) -> Any:
 
 
 def _fit(name: str, body: Posting, visitor: str) -> Any:
-    if body.url is not None:
-        raise HttpError(403, "url_not_allowed", "This site takes the posting's text only.", "Paste the text.")
     if body.posting is None:
         raise HttpError(422, "body_invalid", "'posting' is missing.", 'Send {"posting": "…"}.')
     return {"posting": body.posting, "visitor": visitor, "feature": name}
+
+
+async def _fetched(site: Site, name: str, body: Posting, fetcher: Fetcher) -> Posting:
+    """The posting's text where only its address was given, or pasted, and the owner allows that."""
+    allowed = site.settings.features[name].urls
+    if body.url is not None and not allowed:
+        raise HttpError(403, "url_not_allowed", "This site takes the posting's text only.", "Paste the text.")
+    url = body.url if body.url is not None else address_in(body.posting or "")
+    if not allowed or (body.url is None and not url):
+        return body
+    return Posting(posting=await fetch_posting(url, fetcher))
 
 
 KINDS = {
@@ -117,8 +128,8 @@ KINDS = {
     "assessment": Kind(
         Posting,
         Assessment,
-        lambda site, name, body, visitor: fit_feature.stream(site, **_fit(name, body, visitor)),
-        lambda site, name, body, visitor: fit_feature.assess(site, **_fit(name, body, visitor)),
+        lambda site, name, body, visitor: sharing.sealing(site, fit_feature.stream(site, **_fit(name, body, visitor))),
+        lambda site, name, body, visitor: sharing.sealed(site, fit_feature.assess(site, **_fit(name, body, visitor))),
         pages.fit_page,
     ),
 }
@@ -131,16 +142,17 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.runs = sse.Runs()
         try:
-            if site:
-                app.state.site = site
-                yield
-            else:
-                async with open_site(settings) as opened:
-                    app.state.site = opened
+            async with AsyncExitStack() as closing:
+                opened = site
+                if opened is None:
+                    opened = await closing.enter_async_context(open_site(settings))
+                app.state.shares = await closing.enter_async_context(sharing.shares_of(opened))
+                app.state.site = opened
+                if not site:
                     await opened.gateway.warm()
                     if on_ready:
                         on_ready()
-                    yield
+                yield
         except AskfitError as error:
             app.state.failure = error
             raise
@@ -153,12 +165,13 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
     )  # fmt: skip
     app.state.failure = None
     app.state.site = None
+    app.state.fetcher = Fetcher()
     _add_errors(app)
     _add_service_routes(app, settings)
     for name, feature in settings.features.items():
         _add_feature(app, settings, name, feature)
     app.add_middleware(Frame, settings=settings)
-    openapi.complete(app, (Question, Posting, Feedback, Problem))
+    openapi.complete(app, (Question, Posting, Feedback, Problem, sharing.Kept))
     return app
 
 
@@ -188,6 +201,8 @@ def _add_feature(app: FastAPI, settings: Settings, name: str, feature: Feature) 
             body = _checked(kind.body, given)
             visitor = visitor_of(request, opened)
             await opened.counts.admit(visitor)
+            if isinstance(body, Posting):
+                body = await _while_there(request, _fetched(opened, name, body, app.state.fetcher))
             if wanted == "stream":
                 run = await _while_there(request, runs.begin(kind.stream(opened, name, body, visitor)))
                 return runs.response(run)
@@ -210,6 +225,14 @@ def _add_feature(app: FastAPI, settings: Settings, name: str, feature: Feature) 
         feature.path, post, methods=["POST"], name=name, summary=f"Ask {name}", response_model=None,
         openapi_extra=openapi.request_of(kind.body), responses=openapi.answers(kind.answer),
     )  # fmt: skip
+    if feature.kind == "assessment":
+        sharing.add_report(app, settings, name, lambda: _site(app), _posted)
+
+
+async def _posted(request: Request, most_bytes: int) -> tuple[Any, bool]:
+    """A body's fields, not checked yet, and whether a page is wanted in return."""
+    fields = _fields(await _read_body(request, most_bytes), form=_is_form(request))
+    return fields, _wanted(request) == "page"
 
 
 def _site(app: FastAPI) -> Site:
@@ -277,7 +300,7 @@ def _quality(text: str) -> float:
         return 0.0
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, most_bytes: int = MOST_BODY_BYTES) -> bytes:
     """The body up to its bounds in size and time, chunked ones too; what is past them is not read."""
     media = _media(request)
     if media not in (JSON, FORM):
@@ -288,8 +311,8 @@ async def _read_body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MOST_BODY_BYTES:
-                    bound = MOST_BODY_BYTES // 1024
+                if len(body) > most_bytes:
+                    bound = most_bytes // 1024
                     next_step = "Send the text alone, without markup."
                     raise HttpError(413, "body_too_large", f"The body is larger than {bound} KiB.", next_step)
     except TimeoutError:

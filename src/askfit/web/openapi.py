@@ -57,7 +57,8 @@ def complete(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             for model in models:
                 schema = model.model_json_schema(ref_template=REF)
-                schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+                for name, each in {**schema.pop("$defs", {}), model.__name__: schema}.items():
+                    schemas.setdefault(name, each)  # what FastAPI says of its own stays
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

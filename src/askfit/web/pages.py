@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -14,8 +17,11 @@ from askfit.ask.abstain import DROPPED
 from askfit.ask.reasons import is_off_limits
 from askfit.config import Settings
 from askfit.errors import AskfitError
+from askfit.fit.nearmiss import NearMisses
+from askfit.fit.rules import VERDICT_WORDS
 from askfit.site import Site
-from askfit.types import Answer, Assessment, CitationOut, Kind
+from askfit.types import Answer, Assessment, CitationOut, Fault, Kind
+from askfit.web import report
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -77,8 +83,9 @@ def place(citation: Any) -> str:
 
 def headline(result: Assessment) -> str:
     """The headline without the verdict, which stands above it."""
-    said = f"{VERDICTS[result.verdict]}: "
-    rest = result.headline.removeprefix(said)
+    rest = result.headline
+    for said in (VERDICTS[result.verdict], VERDICT_WORDS[result.verdict]):  # a page's words and the rules' own
+        rest = rest.removeprefix(f"{said}: ")
     return rest if rest == result.headline else rest[:1].upper() + rest[1:]
 
 
@@ -182,10 +189,52 @@ def fit_page(
     )
 
 
-def assessment_page(settings: Settings, result: Assessment) -> str:
-    """One assessment as a file to keep: nothing is loaded from anywhere."""
-    style = files("askfit.web").joinpath("static", "askfit.css").read_text(encoding="utf-8")
-    return _render("report.html", settings, result=result, weights=weights(result), standalone=True, style=style)
+def assessment_page(
+    settings: Settings, result: Assessment, *, judged: datetime | None = None, near: NearMisses | None = None
+) -> str:
+    """One assessment as a file to keep: nothing is loaded from anywhere. `near`: also what only the owner sees."""
+    style = _static("askfit.css") + _template("page.css") + _template("report.css")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return _report(settings, result, judged or datetime.now(UTC), near, standalone=True, style=style,
+                   style_hash=f"sha256-{digest}")  # fmt: skip
+
+
+def ranking_page(
+    settings: Settings, ranked: Sequence[tuple[str, str, Assessment]], faults: Sequence[Fault] = ()
+) -> str:
+    """A folder's postings as one file to keep, (file, title, assessment) each: the ranking, each assessment below."""
+    style = _static("askfit.css") + _template("page.css")
+    rows = [(file, title, result, weights(result)) for file, title, result in ranked]
+    return _render("ranking.html", settings, ranked=rows, faults=faults, standalone=True, style=style)
+
+
+def report_page(settings: Settings, name: str, result: Assessment, judged: datetime, *, link: str = "") -> str:
+    """The report of an assessment on this site; `link`: the day until which it can be read at its own address."""
+    feature = settings.features[name]
+    return _report(settings, result, judged, name=name, link=link, action="" if link else feature.path,
+                   sealed="" if link else result.model_dump_json(), share_days=feature.share_days)  # fmt: skip
+
+
+def _report(
+    settings: Settings, result: Assessment, judged: datetime, near: NearMisses | None = None, **values: Any
+) -> str:
+    shown = report.view(result, judged)
+    owner = report.owners(near, shown.numbers) if near else None
+    blank = {"link": "", "action": "", "sealed": "", "share_days": 0}
+    return _render("report.html", settings, **(blank | values), result=result, view=shown, owner=owner)
+
+
+def gone_page(settings: Settings, name: str) -> str:
+    """Where a link has ended, or never led anywhere."""
+    return _render("gone.html", settings, name=name, feature=settings.features[name])
+
+
+def _static(name: str) -> str:
+    return files("askfit.web").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def _template(name: str) -> str:
+    return files("askfit.web").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def llms_txt(settings: Settings, site: Site) -> str:

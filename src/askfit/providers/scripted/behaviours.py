@@ -12,6 +12,7 @@ from typing import Any
 from askfit.providers.scripted import lying as lies
 from askfit.providers.scripted.documents import Cite, Document, Piece, cited
 from askfit.providers.scripted.faithful import judgement, quoted_answer
+from askfit.providers.scripted.judges import JUDGES, Judging
 from askfit.text import estimate_tokens
 from askfit.types import FinishReason, Message, Usage
 
@@ -190,11 +191,28 @@ def slow(asked: Asked, number: int | None) -> Reply:
 
 
 Behaviour = Callable[[Asked, int | None], Reply]
+
+
+def as_judge(judge: Judging) -> Behaviour:
+    """A large model with one fault: judges postings in its way, and is faithful in everything else."""
+
+    def behaviour(asked: Asked, number: int | None) -> Reply:
+        """See scripted/judges.py."""
+        if asked.schema is None or not judgement(asked.system, asked.question):
+            return faithful(asked, None)
+        said = judge(asked.system, asked.question, number)
+        return Reply(in_pieces(said), "length" if judge is JUDGES["truncating"] else "stop")
+
+    return behaviour
+
+
 BEHAVIOURS: Mapping[str, Behaviour] = {
+    **{name: as_judge(judge) for name, judge in JUDGES.items()},
     "echo": echo,
     "echoing": echoing,
     "empty": nothing,
     "faithful": faithful,
+    "honest": faithful,
     "json": empty_json,
     "lying": lying,
     "refusal": refusal,

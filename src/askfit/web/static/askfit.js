@@ -1,6 +1,5 @@
-// The widget: <ask-ai>, <fit-check>, <askfit-launcher>. No dependencies, no innerHTML.
-// With `page` they enhance a server-rendered form; elsewhere they live in a shadow root: page and widget cannot break
-// one another.
+// The widget: <ask-ai>, <fit-check>, <askfit-launcher>. No dependencies, no innerHTML. With `page` they enhance a form
+// of the server's; elsewhere they live in a shadow root.
 
 const BASE = new URL(".", import.meta.url);
 const WORDS = { strong: "Strong fit", moderate: "Moderate fit", stretch: "A stretch", misfit: "Misfit", insufficient_information: "Too little to judge" };
@@ -15,9 +14,11 @@ function el(name, props = {}, ...children) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else if (value != null) node.setAttribute(key, value);
   }
-  node.append(...children.flat().filter((child) => child != null && child !== ""));
+  node.append(...children.flat().filter(Boolean));
   return node;
 }
+
+const of = (name, kind, ...children) => el(name, { class: kind }, ...children);
 
 function safeUrl(text) {
   try {
@@ -148,6 +149,7 @@ class Feature extends HTMLElement {
       if (event.key === "Escape" && this.abort) { event.preventDefault(); event.stopPropagation(); this.stop(); }
     });
     this.root.addEventListener("submit", (event) => {
+      if (event.target.target) return;
       event.preventDefault();
       this.send((event.submitter?.value || this.box.value).trim());
     });
@@ -157,7 +159,7 @@ class Feature extends HTMLElement {
   frame() {
     const { name, label, rows, act } = this.constructor.form;
     const box = el("textarea", { id: name, name, rows, required: "", placeholder: this.getAttribute("placeholder") });
-    return [el("div", { class: "out" }), el("form", {}, el("label", { for: name }, label), box, el("div", { class: "row end" }, el("button", {}, act)))];
+    return [of("div", "out"), el("form", {}, el("label", { for: name }, label), box, of("div", "row end", el("button", {}, act)))];
   }
 
   disconnectedCallback() { this.stop(); }
@@ -166,7 +168,7 @@ class Feature extends HTMLElement {
 
   stop() { this.abort?.abort(); this.abort = null; }
 
-  tools(...before) { return el("div", { class: "tools" }, ...before, button("Stop", () => this.stop())); }
+  tools(...before) { return of("div", "tools", ...before, button("Stop", () => this.stop())); }
 
   // Is the focus in what is about to go? Only then it is led elsewhere.
   holds(node) { return node.contains((this.shadowRoot || document).activeElement); }
@@ -183,7 +185,7 @@ class Feature extends HTMLElement {
         take(name, data);
       }
     } catch (error) {
-      failure = abort.signal.aborted ? el("p", { class: "notice" }, "Stopped.") : this.failure(error, begun, again);
+      failure = abort.signal.aborted ? of("p", "notice", "Stopped.") : this.failure(error, begun, again);
       this.status.textContent = failure.querySelector("p, span")?.textContent || failure.textContent;
     }
     if (this.abort === abort) this.abort = null;
@@ -194,8 +196,8 @@ class Feature extends HTMLElement {
     const { next_step, status } = error.told || {};
     // Refused as it stands: no use in trying again.
     const retry = status < 500 && status !== 429 ? null : button("Try again", again);
-    if (error instanceof Problem) return el("div", { class: "error" }, el("p", {}, el("strong", {}, error.message), " ", next_step), retry);
-    return el("p", { class: "notice" }, el("span", {}, `${begun ? "The answer broke off" : "No answer came"}: the connection failed.`), " ", retry);
+    if (error instanceof Problem) return of("div", "error", el("p", {}, el("strong", {}, error.message), " ", next_step), retry);
+    return of("p", "notice", el("span", {}, `${begun ? "The answer broke off" : "No answer came"}: the connection failed.`), " ", retry);
   }
 
   // The other feature opens in place, with the same text.
@@ -209,8 +211,8 @@ class Feature extends HTMLElement {
   }
 
   thumbs(answer) {
-    const tools = el("div", { class: "tools" });
-    const show = (text, ...more) => tools.replaceChildren(el("span", { class: "notice" }, text), ...more);
+    const tools = of("div", "tools");
+    const show = (text, ...more) => tools.replaceChildren(of("span", "notice", text), ...more);
     const send = (rating, reason) => {
       show(this.status.textContent = "Thank you.");
       const base = this.url.origin === BASE.origin ? BASE : this.url.origin;
@@ -247,9 +249,9 @@ class AskAi extends Feature {
     const earlier = [...this.root.querySelectorAll(".suggestions, [role=alert]")];
     const led = earlier.some((each) => this.holds(each));
     for (const each of earlier) each.remove();
-    const text = el("div", { class: "a busy" });
+    const text = of("div", "a busy");
     const tools = this.tools();
-    const turn = el("article", { class: "turn" }, el("h2", { class: "q", tabindex: -1 }, question), text, tools);
+    const turn = of("article", "turn", el("h2", { class: "q", tabindex: -1 }, question), text, tools);
     const lead = () => turn.firstChild.focus({ preventScroll: true });
     this.out.append(turn);
     if (led) lead();
@@ -270,7 +272,7 @@ class AskAi extends Feature {
       if (!/^(hostile|off|looks)/.test(state.abstain_reason)) this.history.push({ question, answer: state.text });
       text.after(this.hand(state.notices, question));
       this.status.textContent = state.text;
-      if (state.follow_ups.length) turn.append(el("div", { class: "suggestions" }, state.follow_ups.map((next) => button(next, () => this.send(next), "chip"))));
+      if (state.follow_ups.length) turn.append(of("div", "suggestions", state.follow_ups.map((next) => button(next, () => this.send(next), "chip"))));
     }
     if (held) lead();
   }
@@ -302,10 +304,10 @@ class AskAi extends Feature {
     const listed = sources.map((source) => {
       const href = safeUrl(source.url);
       const said = state.abstained || state.text.includes(source.quote);
-      return el("li", {}, href ? el("a", { href, rel: "noopener" }, place(source)) : place(source), said ? "" : [" ", el("q", {}, source.quote)]);
+      return el("li", {}, href ? el("a", { href, rel: "noopener" }, place(source)) : place(source), !said && [" ", el("q", {}, source.quote)]);
     });
     return [...rich(marked + state.text.slice(from), sources), listed.length ? el("ol", { class: "sources", "aria-label": "Sources" }, listed) : "",
-      ...state.notices.map(({ code, message }) => OFFERS[code] ? "" : el("p", { class: "notice" }, message))];
+      ...state.notices.map(({ code, message }) => OFFERS[code] ? "" : of("p", "notice", message))];
   }
 }
 
@@ -317,10 +319,10 @@ class FitCheck extends Feature {
 
   async send(posting) {
     if (!posting) return;
-    const head = el("p", { class: "notice busy" }, this.status.textContent = "Reading the posting.");
+    const head = of("p", "notice busy", this.status.textContent = "Reading the posting.");
     const tools = this.tools(head);
     const verdict = el("div", { class: "verdict", hidden: "" });
-    const list = el("ol", { class: "requirements" });
+    const list = of("ol", "requirements");
     let answer;
     this.out.replaceChildren(tools, verdict, list);
     this.box.rows = 4;  // the verdict comes first
@@ -332,7 +334,7 @@ class FitCheck extends Feature {
       else if (name === "summary") { verdict.hidden = !data.headline; verdict.replaceChildren(el("h2", {}, data.headline)); }
       else if (name === "done") {
         const held = this.holds(tools);
-        this.out.replaceChildren(assessment(data), this.hand(data.notices, posting), this.thumbs(answer));
+        this.out.replaceChildren(assessment(data), this.hand(data.notices, posting), this.report(data), this.thumbs(answer));
         this.status.textContent = `${WORDS[data.verdict]}. ${headline(data)}`;
         this.out.scrollIntoView();
         if (held) this.out.querySelector("h2").focus();
@@ -343,52 +345,62 @@ class FitCheck extends Feature {
     tools.replaceWith(failure);
     if (held) this.focus();
   }
+
+  // Drawn by the server, in a tab of its own.
+  report(data) {
+    return data.seal && el("form", { method: "post", action: `${this.url}/report`, target: "_blank", class: "tools" },
+      of("button", "quiet", "Report"), el("input", { type: "hidden", name: "assessment", value: JSON.stringify(data) }));
+  }
 }
 
+const fold = (kind, title, ...more) => of("details", kind, el("summary", {}, title), ...more);
+const list = (items) => el("ul", {}, items.map((item) => el("li", {}, item)));
 const percent = (share) => `${Math.round(share * 100)}%`;
 
 function requirement(data) {
   const rows = data.evidence.map(({ skill, level, relation, sheet, sheet_row }) =>
     el("li", {}, `${sheet && `${sheet}, `}row ${sheet_row} · ${skill} · level ${level}${relation === "exact" ? "" : ` (${relation})`}`));
   const plain = (text) => text.replace(/[\s.;:…]+/g, " ").trim();
-  return el("li", { class: `requirement b-${data.band}` },
-    el("div", { class: "head" }, el("span", { class: "band" }, data.band), el("span", { class: "text" }, data.text), el("span", { class: "weight" }, percent(data.emphasis))),
-    el("details", {}, el("summary", {}, data.reason || "Evidence"), rows.length ? el("ul", { class: "rows" }, rows) : "",
-      plain(data.quote) === plain(data.text) ? "" : el("blockquote", {}, data.quote)));
+  return of("li", `requirement b-${data.band}`,
+    of("div", "head", of("span", "band", data.band), of("span", "text", data.text), of("span", "weight", percent(data.emphasis))),
+    fold(null, data.reason || "Evidence", rows[0] && of("ul", "rows", rows),
+      plain(data.quote) !== plain(data.text) && el("blockquote", {}, data.quote)));
 }
 
 function weights(requirements) {
   const bar = el("div", { class: "bar", "aria-hidden": "true" });
-  const tally = el("p", { class: "tally" }, "Of the posting’s weight: ");
+  const tally = of("p", "tally", "Of the posting’s weight: ");
   for (const band of ["strong", "moderate", "gap"]) {
     const share = requirements.reduce((sum, each) => sum + (each.band === band && each.emphasis), 0);
-    bar.append(el("i", { class: `b-${band}` }));
+    bar.append(of("i", `b-${band}`));
     bar.lastChild.style.flexGrow = share;
-    tally.append(el("span", { class: `b-${band}` }, el("span", { class: "band" }, `${percent(share)} ${band}`)));
+    tally.append(of("span", `b-${band}`, of("span", "band", `${percent(share)} ${band}`)));
   }
   return [bar, tally];
 }
 
 function assessment(data) {
-  const part = (title, items) => items.length ? [el("h3", {}, title), el("ul", {}, items.map((item) => el("li", {}, item)))] : [];
+  const part = (title, items) => items[0] && [el("h3", {}, title), list(items)];
+  const misfits = data.misfits.map((misfit) => misfit.text);
   const sorted = [...data.requirements].sort((a, b) => b.emphasis - a.emphasis);
+  const [judged] = sorted;
   return el("section", { class: "assessment", "aria-label": "Assessment" },
-    el("div", { class: `verdict v-${data.verdict}` },
-      el("p", { class: "label" }, WORDS[data.verdict], " ", data.verdict === "insufficient_information" ? "" : el("span", { class: "score" }, `${data.score}/100`)),
-      el("h2", { tabindex: -1 }, headline(data)), sorted.length ? weights(sorted) : "", el("p", { class: "why" }, data.why)),
-    data.notices.map((notice) => el("p", { class: "notice" }, notice.message)),
-    part("Where it does not fit", data.misfits.map((misfit) => misfit.text)),
-    sorted.length ? [el("h3", {}, "What the posting asks, by its weight"), el("ol", { class: "requirements" }, sorted.map(requirement))] : "",
+    of("div", `verdict v-${data.verdict}`,
+      of("p", "label", WORDS[data.verdict], " ", judged && of("span", "score", `${data.score}/100`)),
+      el("h2", { tabindex: -1 }, headline(data)), judged ? weights(sorted) : of("p", "why", data.why)),
+    data.notices.map((notice) => of("p", "notice", notice.message)),
+    part("Where it does not fit", misfits.slice(0, 3)),
+    judged && [fold("why", "Why", el("p", {}, data.why), misfits[3] && list(misfits.slice(3))),
+      el("h3", {}, "What is asked, by weight"), of("ol", "requirements", sorted.map(requirement))],
     part("Conditions", data.gates.map((gate) => `${gate.text} — ${gate.status}`)),
-    part("Contested", data.disagreements.map((each) => `${each.requirement}: the model says ${each.model_band}, the rows say ${each.rows_band}`)),
+    part("Contested", data.disagreements.map((each) => `${each.requirement}: model ${each.model_band}, rows ${each.rows_band}`)),
     part("Worth asking", data.questions_to_ask),
-    el("details", { class: "method" }, el("summary", {}, "How this was judged"),
-      el("p", {}, `Each requirement is a line of the posting, weighed by where and how it stands there. Evidence is a row of a self-rated skills matrix (levels 0–5). Code checked every row and quote. Judged by ${data.model}. What no row covers is not guessed.`)));
+    judged && fold("method", "How this was judged", el("p", {}, `A requirement is a line of the posting, weighed by how it stands there; evidence is a row of a self-rated matrix (0–5). Judged by ${data.model}. What no row covers is not guessed.`)));
 }
 
 // The label above says the verdict.
 const headline = ({ headline, verdict }) =>
-  headline.replace(new RegExp(`^${WORDS[verdict]}: (.)`), (_, first) => first.toUpperCase());
+  headline.replace(new RegExp(`^(?:Not a fit|${WORDS[verdict]}): (.)`), (_, first) => first.toUpperCase());
 
 // ---- <askfit-launcher>
 
@@ -398,7 +410,7 @@ class Launcher extends HTMLElement {
     const opens = this.getAttribute("opens") === "fit-check" ? "fit-check" : "ask-ai";
     const label = this.getAttribute("label") || (opens === "ask-ai" ? "Ask me anything" : "Do I fit your job?");
     const feature = el(opens, { bare: "", endpoint: this.getAttribute("endpoint"), placeholder: this.getAttribute("placeholder") });
-    const dialog = el("dialog", { "aria-label": label, onclose: () => feature.stop() }, el("div", { class: "row end" }, button("Close", () => dialog.close())), feature);
+    const dialog = el("dialog", { "aria-label": label, onclose: () => feature.stop() }, of("div", "row end", button("Close", () => dialog.close())), feature);
     boxed(this, "launch", button(label, () => { dialog.showModal(); feature.focus(); }, ""), dialog);
   }
 }

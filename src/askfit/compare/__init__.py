@@ -1,0 +1,21 @@
+"""Which model a feature should have, by the owner's own samples: the same ones to each, until a verdict is proven.
+
+    comparison = await compare(settings, "ask", ["small", "large"], samples)
+    comparison.verdict      ESCALATE | DOWNGRADE | KEEP | INCONCLUSIVE
+
+verdict   what paired differences prove, however often they are looked at
+judging   what a judge's word is worth: both orders, one length, people's labels
+metrics   one model's answer to one sample, measured
+journal   what was measured, on file: a run that breaks off is taken up
+asking    several models behind one site
+running   one comparison, side by side, until it is decided
+report    what is told of it: a sentence, sums, a document, a page
+"""
+
+from __future__ import annotations
+
+from askfit.compare.journal import Journal
+from askfit.compare.metrics import Outcome
+from askfit.compare.running import Comparison, Pair, compare
+
+__all__ = ["Comparison", "Journal", "Outcome", "Pair", "compare"]

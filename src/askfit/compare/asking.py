@@ -1,0 +1,142 @@
+"""Several models behind one site: each sample through the feature's own door, as evals asks it, and what became of it.
+
+Each model is a feature of its own in a copy of the settings, without fallback, in a site with its own ledger and its
+own bound on money: what is asked here enters no gap inbox and no statistics of visitors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from askfit import __version__, ask, fit
+from askfit.compare.metrics import Outcome, of_answer, of_assessment
+from askfit.config import Privacy, Settings, StoreSettings
+from askfit.errors import AskfitError, UsageError
+from askfit.evals.running import STAND_INS, UNBOUNDED_USD
+from askfit.evals.samples import AskSample, Sample
+from askfit.evals.tape import Tape
+from askfit.gateway import Gateway
+from askfit.ledger import Attempt, Ledger, Signals
+from askfit.ledger import Outcome as CallOutcome
+from askfit.models import facts
+from askfit.prompts import load_prompt
+from askfit.routing import has_key, model_of
+from askfit.site import Site, open_site
+from askfit.store import Store
+
+PROMPTS = ("ask", "ask_citing", "fit")
+
+
+class _Ledger(Ledger):
+    """Of one run: what comes from the tape has been paid for before, and what answers tell is kept at hand."""
+
+    def __init__(self, store: Store, tape: Tape) -> None:
+        super().__init__(store)
+        self._tape = tape
+        self.told: dict[str, Signals] = {}  # by the answer's id
+
+    async def settle(self, attempt: Attempt, outcome: CallOutcome) -> None:
+        paid = 0 if attempt.answer in self._tape.replayed_answers else outcome.cost_nanos
+        await super().settle(attempt, replace(outcome, cost_nanos=paid))
+
+    async def remark(self, answer: str, signals: Signals) -> None:
+        self.told[answer] = signals
+
+
+@dataclass(slots=True)
+class Asker:
+    """An open site that answers for every model of a comparison."""
+
+    site: Site
+    features: dict[str, str]  # model → the feature that it answers as
+    ledger: _Ledger
+    known: str  # of all that a sample is asked of: site, rows, prompts
+    _fingerprints: dict[str, str] = field(default_factory=dict)
+
+    def fingerprint(self, sample: Sample) -> str:
+        """Of a sample and all that it is asked of."""
+        if sample.id not in self._fingerprints:
+            told = f"{self.known}\x00{sample.model_dump_json()}"
+            self._fingerprints[sample.id] = hashlib.sha256(told.encode()).hexdigest()[:16]
+        return self._fingerprints[sample.id]
+
+    async def ask(self, sample: Sample, model: str, repeat: int) -> Outcome:
+        """What the model says to the sample; an Outcome with an error where it says nothing."""
+        feature = self.features[model]
+        try:
+            if isinstance(sample, AskSample):
+                history = [ask.Turn(turn.question, turn.answer) for turn in sample.history]
+                answer = await ask.answer(self.site, sample.question, history, feature=feature)
+                told = self.ledger.told.pop(answer.id, None)
+                return of_answer(sample, model, repeat, answer, told, self.site.corpus)
+            judged = await fit.assess(self.site, sample.posting, feature=feature)
+            return of_assessment(sample, model, repeat, judged, self.ledger.told.pop(judged.id, None))
+        except AskfitError as error:
+            return Outcome(sample.id, model, repeat, error=str(error), error_code=error.code)
+
+
+def in_order(settings: Settings, names: Sequence[str], tape: Tape) -> tuple[str, ...]:
+    """The models in full, the cheaper first; as they were named where a price is not known. UsageError or
+    SettingsError where one cannot be called."""
+    models = tuple(dict.fromkeys(model_of(settings, name) for name in names))
+    if len(models) < 2:
+        raise UsageError("models_few", "At least two different models are needed.", "Give --models A,B.")
+    known = {model: facts(model, "--models") for model in models}
+    for model in models:
+        if not tape.only_replays and not has_key(settings, model):
+            raise UsageError(
+                "key_missing",
+                f"There is no key for {model} in the environment.",
+                f"Set {model.partition(':')[0].upper()}_API_KEY, or replay a recording with --replay FILE.",
+            )
+    if not all(one.priced for one in known.values()):
+        return models
+    return tuple(sorted(models, key=lambda model: sum((known[model].prices or {}).values())))
+
+
+@asynccontextmanager
+async def opened(
+    settings: Settings, feature: str, models: Sequence[str], tape: Tape, most_cost_usd: float
+) -> AsyncIterator[Asker]:
+    """The site as visitors have it, but for its ledger, its budget, and one feature for each model."""
+    names = {model: f"{feature} as {model}" for model in models}
+    with tempfile.TemporaryDirectory(prefix="askfit-compare-") as folder:
+        bound = UNBOUNDED_USD if tape.only_replays else most_cost_usd
+        changed = _changed(settings, feature, names, Path(folder), bound)
+        if tape.only_replays:  # nothing is called: what stands for the key opens nothing
+            changed = replace(changed, secrets=STAND_INS)
+        async with open_site(changed) as site:
+            ledger = _Ledger(site.ledger.store, tape)
+            await ledger.open()
+            gateway = Gateway(changed, ledger, open_provider=tape.open_provider)
+            try:
+                site = replace(site, gateway=gateway, ledger=ledger)
+                yield Asker(site, names, ledger, _known(site))
+            finally:
+                await gateway.aclose()
+
+
+def _changed(settings: Settings, feature: str, names: dict[str, str], folder: Path, most_cost_usd: float) -> Settings:
+    file = settings.file
+    # Strict: what a model states without a ground is counted, whatever the owner lets stand.
+    declared = file.features[feature].model_copy(update={"fallback": (), "ground": "strict"})
+    features = {name: declared.model_copy(update={"model": model}) for model, name in names.items()}
+    bound = {"per_day_usd": most_cost_usd, "per_month_usd": most_cost_usd, "when_spent": "refuse"}
+    update = {
+        "features": {**file.features, **features},
+        "budget": file.budget.model_copy(update=bound),
+        "store": StoreSettings(url=f"sqlite:///{folder / 'askfit.db'}"),
+        "privacy": Privacy(keep_questions_days=0),
+    }
+    return replace(settings, file=file.model_copy(update=update))
+
+
+def _known(site: Site) -> str:
+    shas = [site.corpus.sha, site.matrix.sha if site.matrix else "", *(load_prompt(name).sha for name in PROMPTS)]
+    return json.dumps([__version__, site.settings.site.model_dump(mode="json"), shas], default=str)

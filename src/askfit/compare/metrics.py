@@ -1,0 +1,161 @@
+"""One model's answer to one sample, measured. Knows no other model, no statistics and no file.
+
+What decides is a share from 0 to 1, more is better; None where the sample asks nothing of the kind. The rest is told
+beside it: words over the bound, waits, speed, cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from askfit.compare.verdict import Demand
+from askfit.corpus import Corpus
+from askfit.evals.agreement import compare
+from askfit.evals.samples import AskSample, FitSample, Sample
+from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment
+from askfit.ledger import Signals
+from askfit.types import Answer, Assessment, Band, UsageOut
+
+GUARD = "faithfulness"
+# The share of borne claims that a cheaper model may lose: a tenth is what 48 equal conversations can rule out.
+GUARD_MARGIN = 0.10
+BANDS: tuple[Band, ...] = ("gap", "moderate", "strong")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one model said to one sample, once. `error` says why nothing was said."""
+
+    sample: str
+    model: str
+    repeat: int = 0
+    shares: dict[str, float | None] = field(default_factory=dict)
+    missed: tuple[str, ...] = ()  # what falls short, in words
+    said: str = ""
+    verdict: str = ""  # of an assessment
+    words: int = 0
+    excess_words: int = 0  # over what the sample, or the run, allows
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    ttft_ms: float = 0.0
+    total_ms: float = 0.0
+    error: str = ""
+    error_code: str = ""
+
+    @property
+    def tokens_per_s(self) -> float:
+        """After the first token; 0 where nothing can be said of it."""
+        streamed_s = (self.total_ms - self.ttft_ms) / 1000
+        return self.output_tokens / streamed_s if streamed_s > 0 else 0.0
+
+
+def of_answer(
+    sample: AskSample, model: str, repeat: int, given: Answer, signals: Signals | None, corpus: Corpus
+) -> Outcome:
+    """An answer of a chat. `signals`: what the run's ledger was told of it."""
+    scores = score_answer(sample, given, corpus)
+    words = len(given.answer.split())
+    shares = {
+        "key points": scores["key_points"].share,
+        GUARD: _borne(sample, given, scores, signals),
+        "citations": scores["citations"].share,
+        "length": scores["length"].share,
+        "whole": float(all(notice.code != "truncated" for notice in given.notices)),
+    }
+    return Outcome(
+        sample.id,
+        model,
+        repeat,
+        shares,
+        _missed(scores.values()),
+        given.answer,
+        words=words,
+        excess_words=max(0, words - (sample.max_words or MOST_WORDS)),
+        output_tokens=_tokens(given.usage),
+        cost_usd=given.cost_usd,
+        ttft_ms=given.ttft_ms,
+        total_ms=given.total_ms,
+    )
+
+
+def _borne(sample: AskSample, given: Answer, scores: dict[str, Score], signals: Signals | None) -> float:
+    """The share of its sentences that the site bears: what was held back or taken back counts against it.
+
+    Nothing of it where the site does not answer and it did, or where it said what may never be said.
+    """
+    if scores["must_not"].share not in (None, 1.0) or (not sample.answerable and not given.abstained):
+        return 0.0
+    taken = (signals.retracted or 0) if signals else 0
+    shown = 0 if given.abstained else len(given.sentences)
+    return shown / (shown + taken) if taken else 1.0
+
+
+def of_assessment(sample: FitSample, model: str, repeat: int, given: Assessment, signals: Signals | None) -> Outcome:
+    """An assessment of a posting."""
+    scores = score_assessment(sample, given)
+    pairs = compare(sample, given).pairs
+    count = len(given.requirements) or 1
+    overrated = sum(BANDS.index(one.model_band) > BANDS.index(one.rows_band) for one in given.disagreements)
+    repairs = (signals.repairs or 0) if signals else 0
+    shares = {
+        "bands": sum(pair.given == pair.wanted for pair in pairs) / len(pairs) if pairs else None,
+        "verdict": scores["verdict"].share,
+        "gaps": scores["gaps"].share,
+        GUARD: max(0.0, 1 - overrated / count),  # a band over what the rows bear is a claim that nothing bears
+        "form": max(0.0, 1 - repairs / count),
+    }
+    said = f"{given.verdict}: {given.headline} {given.why}".strip()
+    return Outcome(
+        sample.id,
+        model,
+        repeat,
+        shares,
+        _missed(scores.values()),
+        said,
+        verdict=given.verdict,
+        words=len(said.split()),
+        output_tokens=_tokens(given.usage),
+        cost_usd=given.cost_usd,
+        ttft_ms=given.ttft_ms,
+        total_ms=given.total_ms,
+    )
+
+
+def _missed(scores: Iterable[Score]) -> tuple[str, ...]:
+    return tuple(words for score in scores for words in score.missed)
+
+
+def _tokens(usage: UsageOut) -> int:
+    return usage.output_tokens
+
+
+def demands(samples: Sequence[Sample], delta: float) -> tuple[Demand, ...]:
+    """What decides over these samples: each gain that some sample can show, and the guard."""
+    wanted = {
+        "key points": any(isinstance(one, AskSample) and one.key_points for one in samples),
+        "bands": any(isinstance(one, FitSample) and one.bands for one in samples),
+        "verdict": any(isinstance(one, FitSample) and one.verdict for one in samples),
+        "gaps": any(isinstance(one, FitSample) and one.must_name_gaps for one in samples),
+    }
+    gains = [Demand(name, delta) for name, there in wanted.items() if there]
+    return (*gains, Demand(GUARD, GUARD_MARGIN, guard=True))
+
+
+def conversation_of(sample: Sample) -> str:
+    """What samples of one conversation have in common: its first question; of an assessment its posting."""
+    if isinstance(sample, FitSample):
+        return sample.posting
+    return sample.history[0].question if sample.history else sample.question
+
+
+def stability(outcomes: Sequence[Outcome]) -> float | None:
+    """How often an assessment's repeats give its commonest verdict; None where nothing was asked twice."""
+    verdicts: dict[str, list[str]] = {}
+    for one in outcomes:
+        if one.verdict:
+            verdicts.setdefault(one.sample, []).append(one.verdict)
+    repeated = [given for given in verdicts.values() if len(given) > 1]
+    if not repeated:
+        return None
+    return sum(max(map(given.count, given)) / len(given) for given in repeated) / len(repeated)

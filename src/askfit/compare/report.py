@@ -1,0 +1,319 @@
+"""What is told of a comparison: a sentence, every model's sums, one JSON document, one HTML file. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from statistics import median
+from typing import Any
+
+from askfit.compare.metrics import Outcome, stability
+from askfit.compare.running import SPENT, Comparison, Pair
+from askfit.evals.samples import AskSample, Sample
+
+MOST_SHOWN = 12  # samples side by side on the page
+WIDTH, HEIGHT = 640, 200  # of a picture
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSums:
+    """One model over all that it was asked."""
+
+    model: str
+    said: int  # answers
+    failed: int
+    shares: dict[str, float | None]  # means; None where no sample asked for it
+    words: float
+    excess_words: float
+    ttft_ms: float  # median
+    total_ms: float  # median
+    tokens_per_s: float  # median
+    cost_usd: float  # of all answers
+    stability: float | None  # of an assessment's verdicts over repeats
+
+
+def sums(comparison: Comparison) -> tuple[ModelSums, ...]:
+    """Of every model, the cheaper first."""
+    return tuple(
+        _sums(model, [one for one in comparison.outcomes if one.model == model]) for model in comparison.models
+    )
+
+
+def _sums(model: str, outcomes: Sequence[Outcome]) -> ModelSums:
+    said = [one for one in outcomes if not one.error]
+    names = dict.fromkeys(name for one in said for name in one.shares)
+    return ModelSums(
+        model=model,
+        said=len(said),
+        failed=sum(one.error_code != SPENT for one in outcomes if one.error),
+        shares={name: _mean([share for one in said if (share := one.shares.get(name)) is not None]) for name in names},
+        words=_mean([one.words for one in said]) or 0.0,
+        excess_words=_mean([one.excess_words for one in said]) or 0.0,
+        ttft_ms=_median([one.ttft_ms for one in said]),
+        total_ms=_median([one.total_ms for one in said]),
+        tokens_per_s=_median([one.tokens_per_s for one in said]),
+        cost_usd=sum(one.cost_usd for one in said),
+        stability=stability(said),
+    )
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _median(values: Sequence[float]) -> float:
+    return median(values) if values else 0.0
+
+
+# ---------------------------------------------------------------- in words
+
+
+def sentence(comparison: Comparison) -> str:
+    """The verdict in a sentence: what to do, and why."""
+    what = {
+        "ESCALATE": f"Move {comparison.feature} to {comparison.chosen}.",
+        "DOWNGRADE": f"Move {comparison.feature} to {comparison.chosen}.",
+        "KEEP": f"Leave {comparison.feature} on {comparison.chosen}.",
+        "INCONCLUSIVE": "Nothing is proven yet.",
+    }[comparison.verdict]
+    return " ".join(filter(None, (what, comparison.decision.reason, price_told(comparison))))
+
+
+def price_told(comparison: Comparison) -> str:
+    """What the dearer model costs beside the cheaper, as measured on these samples; "" where nothing was charged."""
+    by_model = {one.model: one for one in sums(comparison)}
+    pair = comparison.pairs[0]
+    small, large = by_model[pair.small], by_model[pair.large]
+    if not (small.said and large.said and small.cost_usd and large.cost_usd):
+        return ""
+    times = (large.cost_usd / large.said) / (small.cost_usd / small.said)
+    return f"An answer of the large one cost {times:.1f} times as much."
+
+
+def needed_told(comparison: Comparison) -> str:
+    """How many more samples a verdict would need; "" where there is one."""
+    if comparison.verdict != "INCONCLUSIVE":
+        return ""
+    why = "The money of --max-cost is spent: go on with --resume and more of it. " if comparison.spent else ""
+    needed = comparison.decision.needed
+    if needed:
+        return f"{why}About {needed} more conversations would decide, if they go on like these."
+    if len(comparison.decision.by) > 1:
+        return f"{why}More samples would not decide: the two models are better in different things."
+    return f"{why}No number of samples is in sight: the gain lies too near to the delta of {comparison.delta:.0%}."
+
+
+def unmeasured(comparison: Comparison) -> tuple[str, ...]:
+    """What the comparison does not know, said plainly."""
+    told = [
+        "Not measured: tone, style, and what no key point or band of the samples asks for.",
+        "An interval leaves out the true gain at no moment with more than "
+        f"{comparison.pairs[0].test.alpha:.1%} on a side, however often it is looked at.",
+    ]
+    if not comparison.has_current:
+        told.append(f"The feature has none of these models: it is taken as if it had {comparison.current}.")
+    failed = {one.model: one.failed for one in sums(comparison) if one.failed}
+    told += [f"{model} failed on {count} answers: they count for neither side." for model, count in failed.items()]
+    return tuple(told)
+
+
+# ---------------------------------------------------------------- for machines
+
+
+def as_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as one document."""
+    decision = comparison.decision
+    return {
+        "feature": comparison.feature,
+        "verdict": comparison.verdict,
+        "model": comparison.chosen,
+        "reason": decision.reason,
+        "conversations_needed": decision.needed,
+        "current": comparison.current,
+        "delta": comparison.delta,
+        "samples": comparison.samples,
+        "compared": comparison.compared,
+        "conversations": comparison.conversations,
+        "money_spent": comparison.spent,
+        "replayed": comparison.replayed,
+        "recorded": comparison.recorded,
+        "resumed": comparison.resumed,
+        "models": [_model_json(one) for one in sums(comparison)],
+        "pairs": [_pair_json(pair) for pair in comparison.pairs],
+        "results": [_outcome_json(one) for one in comparison.outcomes],
+        "not_measured": list(unmeasured(comparison)),
+    }
+
+
+def _model_json(one: ModelSums) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in ModelSums.__dataclass_fields__}
+
+
+def _outcome_json(one: Outcome) -> dict[str, Any]:
+    told = {name: getattr(one, name) for name in Outcome.__dataclass_fields__}
+    return told | {"missed": list(one.missed), "tokens_per_s": one.tokens_per_s}
+
+
+def _pair_json(pair: Pair) -> dict[str, Any]:
+    decision = pair.test.decide()
+    metrics = []
+    for demand in pair.test.demands:
+        mean = pair.test.means[demand.metric]
+        low, high = mean.interval(pair.test.alpha)
+        told = {"metric": demand.metric, "delta": demand.delta, "guard": demand.guard, "seen": mean.n}
+        metrics.append(
+            told | {"gain": mean.mean, "low": low, "high": high, "p_above": mean.p("above"), "p_below": mean.p("below")}
+        )
+    return {
+        "small": pair.small,
+        "large": pair.large,
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "conversations": pair.test.conversations,
+        "conversations_needed": decision.needed,
+        "metrics": metrics,
+        "path": [
+            {
+                "conversations": one.conversations,
+                "metric": one.metric,
+                "gain": one.mean,
+                "low": one.low,
+                "high": one.high,
+            }
+            for one in pair.path
+        ],
+    }
+
+
+# ---------------------------------------------------------------- for people, one file
+
+STYLE = """
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.4rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{text-align:right;padding:.25rem .5rem;border-bottom:1px solid #8884}
+th:first-child,td:first-child{text-align:left}
+.wide{overflow-x:auto}
+svg{width:100%;height:auto;max-width:40rem}
+.band{fill:#4682b455}.mean{fill:none;stroke:#4682b4;stroke-width:2}.zero{stroke:#888}
+.delta{stroke:#c60;stroke-dasharray:6 4}
+text{fill:currentColor;font-size:12px}
+.sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:1rem}
+.said{white-space:pre-wrap;overflow-wrap:anywhere;border-left:3px solid #8886;padding-left:.75rem}
+.short{color:#888;font-size:.9rem}
+"""
+
+
+def as_html(comparison: Comparison, samples: Sequence[Sample]) -> str:
+    """The report as one file: nothing is loaded from elsewhere, nothing in it runs."""
+    title = f"{comparison.verdict}: {comparison.feature}"
+    parts = [
+        f"<h1>{escape(title)}</h1><p>{escape(sentence(comparison))}</p>",
+        f"<p>{escape(needed_told(comparison))}</p>",
+        "<h2>The models</h2>",
+        _models_html(sums(comparison)),
+        *(_pair_html(pair) for pair in comparison.pairs),
+        "<h2>Where they differ most</h2>",
+        *_differing_html(comparison, samples),
+        "<h2>What was not measured</h2><ul>",
+        *(f"<li>{escape(line)}</li>" for line in unmeasured(comparison)),
+        "</ul>",
+    ]
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+    body = "\n".join(parts)
+    head += f"<style>{STYLE}</style>"
+    return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>'
+
+
+def _models_html(found: Sequence[ModelSums]) -> str:
+    names = list(dict.fromkeys(name for one in found for name in one.shares))
+    head = ["model", "answers", *names, "words", "over", "first ms", "all ms", "tokens/s", "cost", "stable"]
+    rows = []
+    for one in found:
+        shares = [_percent(one.shares.get(name)) for name in names]
+        waits = [f"{one.ttft_ms:.0f}", f"{one.total_ms:.0f}", f"{one.tokens_per_s:.0f}", f"${one.cost_usd:.4f}"]
+        lengths = [f"{one.words:.0f}", f"{one.excess_words:.0f}"]
+        rows.append([one.model, str(one.said), *shares, *lengths, *waits, _percent(one.stability)])
+    return _table(head, rows)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    above = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    below = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{above}</tr></thead><tbody>{below}</tbody></table></div>'
+
+
+def _pair_html(pair: Pair) -> str:
+    decision = pair.test.decide()
+    parts = [f"<h2>{escape(pair.large)} over {escape(pair.small)}: {decision.verdict}</h2>"]
+    for demand in pair.test.demands:
+        looks = [one for one in pair.path if one.metric == demand.metric]
+        points = [(one.conversations, one.mean, one.low, one.high) for one in looks]
+        low, high = pair.test.means[demand.metric].interval(pair.test.alpha)
+        word = "guard" if demand.guard else "delta"
+        told = f"{demand.metric}: the gain lies between {low:+.0%} and {high:+.0%}; {word} {demand.delta:.0%}"
+        parts.append(f"<figure>{_picture(points, demand.delta, told)}<figcaption>{escape(told)}</figcaption></figure>")
+    return "\n".join(parts)
+
+
+def _picture(points: Sequence[tuple[int, float, float, float]], delta: float, told: str) -> str:
+    """The running interval, conversation by conversation, with delta as a dashed line."""
+    most = max((at for at, *_ in points), default=1)
+
+    def place(at: int, value: float) -> str:
+        return f"{40 + (WIDTH - 50) * at / most:.1f},{HEIGHT / 2 - value * (HEIGHT / 2 - 10):.1f}"
+
+    above = [place(at, high) for at, _, _, high in points]
+    below = [place(at, low) for at, _, low, _ in reversed(points)]
+    line = " ".join(place(at, mean) for at, mean, _, _ in points)
+    levels = {name: HEIGHT / 2 - value * (HEIGHT / 2 - 10) for name, value in (("zero", 0.0), ("delta", delta))}
+    rules = "".join(
+        f'<line class="{name}" x1="40" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>' for name, y in levels.items()
+    )
+    marks = "".join(
+        f'<text x="0" y="{HEIGHT / 2 - value * (HEIGHT / 2 - 10) + 4:.0f}">{value:+.0%}</text>' for value in (-1, 0, 1)
+    )
+    drawn = f'<polygon class="band" points="{" ".join(above + below)}"/><polyline class="mean" points="{line}"/>'
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">{rules}{drawn}{marks}</svg>'
+        if points
+        else ""
+    )
+
+
+def _differing_html(comparison: Comparison, samples: Sequence[Sample]) -> list[str]:
+    pair = comparison.pairs[0]
+    given = {(one.sample, one.model): one for one in comparison.outcomes if not one.repeat and not one.error}
+    found = []
+    for sample in samples:
+        small, large = given.get((sample.id, pair.small)), given.get((sample.id, pair.large))
+        if small and large:
+            found.append((_apart(small, large, tuple(pair.test.means)), sample, small, large))
+    found.sort(key=lambda one: -one[0])
+    shown = [one for one in found if one[0]][:MOST_SHOWN]
+    if not shown:
+        return ["<p>In nothing that decides.</p>"]
+    return [_sides(sample, [small, large], tuple(pair.test.means)) for _, sample, small, large in shown]
+
+
+def _apart(small: Outcome, large: Outcome, names: Sequence[str]) -> float:
+    return sum(abs((large.shares.get(name) or 0.0) - (small.shares.get(name) or 0.0)) for name in names)
+
+
+def _sides(sample: Sample, outcomes: Sequence[Outcome], names: Sequence[str]) -> str:
+    asked = sample.question if isinstance(sample, AskSample) else sample.posting_file or sample.posting[:120]
+    sides = []
+    for one in outcomes:
+        shares = ", ".join(f"{name} {_percent(one.shares[name])}" for name in names if one.shares.get(name) is not None)
+        missed = f'<p class="short">{escape("; ".join(one.missed))}</p>' if one.missed else ""
+        sides.append(
+            f"<div><strong>{escape(one.model)}</strong>"
+            f'<p class="short">{escape(shares)}</p><p class="said">{escape(one.said)}</p>{missed}</div>'
+        )
+    return f'<section><h3>{escape(asked)}</h3><div class="sides">{"".join(sides)}</div></section>'

@@ -1,0 +1,554 @@
+"""A comparison of models: what its verdict proves, how a run is taken up and bounded, and what is told."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from askfit.cli import main
+from askfit.cli.comparing import delta_of
+from askfit.compare import Comparison, Journal, Outcome, compare
+from askfit.compare.judging import Judged, Scale, abstains, margin, margin_at_one_length
+from askfit.compare.metrics import stability
+from askfit.compare.report import needed_told, sentence, sums, unmeasured
+from askfit.compare.running import drawn
+from askfit.compare.verdict import ALPHA, Demand, Mean, Test, holm, looks
+from askfit.config import Secrets, Settings
+from askfit.evals import AskSample, Tape, read_samples
+from askfit.evals.samples import Sample
+from askfit.providers.scripted import Script, ScriptedServer
+
+MakeSite = Callable[..., Settings]
+
+# ---------------------------------------------------------------- what differences prove
+
+
+def seen(delta: float, differences: list[float]) -> Mean:
+    mean = Mean(delta)
+    for one in differences:
+        mean.observe(one)
+    return mean
+
+
+def test_looking_after_every_sample_errs_no_more_than_it_says() -> None:
+    """Where the true gain is exactly delta, at most 5 in 100 runs ever prove it above, and as few below."""
+    chance, runs, wrong = random.Random(3), 400, {"above": 0, "below": 0}
+    for _ in range(runs):
+        # wins 30 %, losses 25 %: a mean of 0.05
+        mean = seen(0.05, chance.choices([1.0, 0.0, -1.0], [30, 45, 25], k=300))
+        for side in ("above", "below"):
+            wrong[side] += mean.p(side) <= ALPHA
+    assert max(wrong.values()) / runs <= ALPHA
+    assert sum(wrong.values()) > 0, "a test that never errs at delta proves too little elsewhere"
+
+
+def test_a_gain_is_proven_in_time() -> None:
+    """A gain of 30 points is proven above 5 within 400 noisy samples, in nearly every run; none is proven below."""
+    chance = random.Random(4)
+    found = [seen(0.05, chance.choices([1.0, 0.0, -1.0], [50, 30, 20], k=400)) for _ in range(50)]
+    assert sum(mean.p("above") <= ALPHA for mean in found) >= 48
+    assert not any(mean.p("below") <= ALPHA for mean in found)
+
+
+@pytest.mark.parametrize(("delta", "most"), [(0.05, 100), (0.1, 50), (0.2, 25)])
+def test_equal_answers_soon_prove_that_nothing_is_gained(delta: float, most: int) -> None:
+    """Models that never differ are told apart from a gain of delta after so many conversations, and not by magic."""
+    mean, needed = Mean(delta), 0
+    while mean.p("below") > ALPHA:
+        mean.observe(0.0)
+        needed += 1
+    # even the boldest bet grows by no more than 1 / (1 − delta) a time
+    assert math.log(1 / ALPHA) / -math.log(1 - delta) <= needed <= most
+
+
+def test_the_order_of_the_samples_changes_nothing_but_the_moment() -> None:
+    """The same differences in another order leave the same interval behind."""
+    chance = random.Random(5)
+    differences = chance.choices([1.0, 0.5, 0.0, -0.5], k=200)
+    assert seen(0.1, differences).interval() == pytest.approx(seen(0.1, sorted(differences)).interval())
+
+
+def test_an_interval_holds_the_truth_leaves_delta_with_the_verdict_and_never_grows() -> None:
+    """Of 100 runs, looked at throughout, at most 5 a side ever lose the true gain; the verdict shows in the picture."""
+    chance, missed = random.Random(6), [0, 0]
+    for _ in range(100):
+        mean, before = Mean(0.05), (-1.0, 1.0)
+        decided = False
+        for at in range(1, 201):
+            mean.observe(chance.choices([1.0, 0.0, -1.0], [35, 50, 15])[0])
+            decided = decided or mean.p("above") <= ALPHA
+            if at % 10 == 0 or decided:
+                low, high = mean.interval()
+                assert before[0] <= low <= high <= before[1]
+                before = (low, high)
+                if decided:
+                    assert low >= 0.05 - 0.001
+                    break
+        missed[0] += before[0] > 0.2
+        missed[1] += before[1] < 0.2
+    assert max(missed) <= 5
+
+
+def test_what_lies_outside_the_bounds_is_refused() -> None:
+    """A difference of shares lies in [−1, 1]; a delta inside."""
+    with pytest.raises(ValueError, match="between -1 and 1"):
+        Mean(0.1).observe(1.01)
+    with pytest.raises(ValueError, match="between -1 and 1"):
+        Mean(1.0)
+
+
+def test_the_samples_still_needed_are_about_what_it_takes() -> None:
+    """What is foreseen after 40 samples is what the same kind of samples then takes, within a factor of two."""
+    mean, differences = Mean(0.05), [1.0, 0.0, 0.0, -1.0, 0.0, 1.0, 0.0, 1.0, -1.0, 0.0]  # a mean of 0.1
+    for at in range(40):
+        mean.observe(differences[at % 10])
+    foreseen = mean.needed("above")
+    assert foreseen and mean.needed("below") is None
+    taken = 0
+    while mean.p("above") > ALPHA:
+        mean.observe(differences[(40 + taken) % 10])
+        taken += 1
+    assert foreseen / 2 <= taken <= foreseen * 2
+    assert mean.needed("above") == 0
+    assert seen(0.05, [0.05] * 100).needed("above") is None, "exactly at delta nothing is ever proven"
+
+
+def test_very_many_samples_break_no_number() -> None:
+    """Twenty thousand equal wins are still a p-value and an interval."""
+    mean = seen(0.05, [1.0] * 20_000)
+    assert 0 <= mean.p("above") < 1e-200 and mean.p("below") == 1.0
+    assert mean.interval()[1] == 1.0
+
+
+# ---------------------------------------------------------------- several metrics
+
+
+def test_holm_stops_at_the_first_that_is_not_small_enough() -> None:
+    """The smallest p is held against alpha over all, the next against alpha over the rest, and so on."""
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.02}) == ("a", "c", "b")
+    assert holm({"a": 0.02, "b": 0.001, "c": 0.03}) == ("b", "a", "c")
+    assert holm({"a": 0.02, "b": 0.03, "c": 0.5}) == ()
+
+
+GAIN, GUARD = Demand("key points", 0.1), Demand("faithfulness", 0.1, guard=True)
+
+
+def decided(current: str, gains: list[float], guards: list[float]) -> Test:
+    test = Test([GAIN, GUARD], current="large" if current == "large" else "small")
+    for gain, guard in zip(gains, guards, strict=True):
+        test.observe({"key points": [gain], "faithfulness": [guard]})
+    return test
+
+
+@pytest.mark.parametrize(
+    ("current", "gain", "guard", "verdict"),
+    [
+        ("small", 0.5, 0.0, "ESCALATE"),
+        ("large", 0.5, 0.0, "KEEP"),
+        ("small", 0.0, 0.0, "KEEP"),
+        ("large", 0.0, 0.0, "DOWNGRADE"),
+        ("large", 0.0, -0.5, "DOWNGRADE"),
+        ("large", 0.0, 0.5, "KEEP"),  # the small one invents
+        ("small", 0.0, 0.5, "ESCALATE"),
+        ("small", 0.5, -0.5, "INCONCLUSIVE"),  # more is said, and more of it invented
+    ],
+)
+def test_the_verdict_follows_from_what_is_proven_and_from_the_model_one_has(
+    current: str, gain: float, guard: float, verdict: str
+) -> None:
+    """A gain or a loss of faith moves up, none of either moves down, and what one has already is kept."""
+    decision = decided(current, [gain] * 60, [guard] * 60).decide()
+    assert decision.verdict == verdict
+    assert decision.by
+
+
+def test_a_cheaper_model_is_not_chosen_before_it_is_shown_to_be_as_faithful() -> None:
+    """Equal key points alone are not enough: the guard is undecided, so the verdict is, and it says why."""
+    chance = random.Random(7)
+    noisy = chance.choices([1.0, 0.0, -1.0], [20, 70, 10], k=60)
+    test = decided("large", [0.0] * 60, noisy)
+    assert test.means["key points"].p("below") <= ALPHA
+    decision = test.decide()
+    assert decision.verdict == "INCONCLUSIVE"
+    assert "faithfulness" in decision.reason and "key points" not in decision.reason
+
+
+def test_a_conversation_counts_once_however_many_turns_it_has() -> None:
+    """Ten samples that hang together prove no more than their mean does."""
+    one, ten = Test([GAIN]), Test([GAIN])
+    for _ in range(5):
+        one.observe({"key points": [1.0]})
+        ten.observe({"key points": [1.0] * 10})
+    assert one.means["key points"].p("above") == ten.means["key points"].p("above")
+
+
+def test_intervals_are_drawn_often_at_first_and_rarely_later() -> None:
+    """Ten thousand conversations are looked at about a hundred times, the last one among them."""
+    found = list(looks(10_000))
+    assert found[:50] == list(range(1, 51)) and found[-1] == 10_000 and len(found) < 120
+
+
+# ---------------------------------------------------------------- judges
+
+
+def test_a_judge_that_prefers_what_it_sees_first_has_no_preference() -> None:
+    """Both orders together cancel it, and it abstains."""
+    pairs = [Judged(1.0, -1.0)] * 20
+    assert margin(pairs) == 0 and abstains(pairs)
+    assert not abstains([Judged(1.0, 1.0)] * 20)
+
+
+def test_a_liking_for_length_is_taken_out_where_lengths_overlap() -> None:
+    """A judge that likes length alone has no margin at one length; where one side is always longer none can be told."""
+    chance = random.Random(8)
+    longer = [chance.uniform(-0.3, 0.6) for _ in range(400)]
+    pairs = [Judged(float(by > 0.1) - (by < -0.1), float(by > 0.1) - (by < -0.1), by) for by in longer]
+    level = margin_at_one_length(pairs)
+    assert margin(pairs) > 0.2 and level is not None and abs(level) < 0.02
+    better = [Judged(1.0, 1.0, by) for by in longer]
+    assert margin_at_one_length(better) == 1.0, "what has nothing to do with length stays"
+    assert margin_at_one_length([Judged(1.0, 1.0, 0.3)] * 50) is None
+
+
+def test_a_judge_is_scaled_to_people() -> None:
+    """One that is twice as sure as people are is halved; one that people contradict counts for nothing."""
+    assert Scale.of([(0.8, 0.4), (-0.4, -0.2)]).people(0.5) == pytest.approx(0.25)
+    assert Scale.of([(0.8, -0.4)]).people(0.5) == 0
+
+
+# ---------------------------------------------------------------- a run
+
+NAMES = "Aldora Berwick Corvane Delmare Eskdale Farrow Galder Hartnell Ivelet Jorvane Kestrel Lomond".split()
+MAKERS = "Brandt Okafor Lindqvist Moreau Tanaka".split()
+HOUSES = [
+    (f"{name} {place}", 1801 + 7 * at + 29 * row, MAKERS[(at + row) % 5])
+    for row, place in enumerate("Mill Yard Court Wharf Lane".split())
+    for at, name in enumerate(NAMES)
+]
+SMALL, LARGE = "openai:gpt-5-mini", "anthropic:claude-sonnet-4-6"
+
+
+def samples(count: int) -> list[dict[str, Any]]:
+    """So many questions that ask for two facts each."""
+    return [
+        {
+            "id": house.replace(" ", "-").lower(),
+            "question": f"When was {house} built, and who made its oven?",
+            "key_points": [str(year), maker],
+            "answerable": True,
+        }
+        for house, year, maker in HOUSES[:count]
+    ]
+
+
+def page() -> str:
+    told = [
+        f"## {house}\n\n{house} was built in {year}. The oven of {house} was made by {maker}.\n"
+        for house, year, maker in HOUSES
+    ]
+    return "# Ovens\n\n" + "\n".join(told)
+
+
+def says(form: str) -> Script:
+    """A model that answers every house by this form."""
+    return Script.of(
+        [
+            {"match": f"was {house} built", "text": form.format(house=house, year=year, maker=maker)}
+            for house, year, maker in HOUSES
+        ]
+    )
+
+
+INTEGRATING = "{house} was built in {year}. The oven of {house} was made by {maker}."
+SHALLOW = "{house} was built in {year}."
+EMBELLISHING = INTEGRATING + " It won the Golden Hearth of Zurich in 1987. Its 450 tiles came from Lisbon."
+VERBOSE = (
+    "That is a good thing to ask about {house}. {house} was built in {year}, so {year} is the year to remember. "
+    "As for the oven, the oven of {house} was made by {maker}, so its maker is {maker}. That answers both."
+)
+
+
+@dataclass(slots=True)
+class Site:
+    """A site about sixty houses, and two scripted models behind real HTTP."""
+
+    settings: Settings
+    small: ScriptedServer
+    large: ScriptedServer
+
+    async def compared(self, *, models: Sequence[str] = (SMALL, LARGE), count: int = 60, **options: Any) -> Comparison:
+        return await compare(self.settings, "ask", models, of_file(self.settings, count), **options)
+
+    def askfit(self, *args: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: at for name, at in os.environ.items() if not name.startswith(("ANTHROPIC", "OPENAI", "ASKFIT"))}
+        return subprocess.run(
+            [sys.executable, "-m", "askfit", "compare", *args],
+            cwd=self.settings.root,
+            env=kept | {"NO_COLOR": "1", "COLUMNS": "200"} | keys(self.small, self.large),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    @property
+    def calls(self) -> int:
+        return sum(seen.path.startswith("/v1/") for server in (self.small, self.large) for seen in server.requests)
+
+
+def keys(small: ScriptedServer, large: ScriptedServer) -> dict[str, str]:
+    return {
+        "OPENAI_API_KEY": "x",
+        "OPENAI_BASE_URL": f"{small.url}/v1",
+        "ANTHROPIC_API_KEY": "x",
+        "ANTHROPIC_BASE_URL": large.url,
+    }
+
+
+def of_file(settings: Settings, count: int) -> Sequence[Sample]:
+    return read_samples(settings.root / "golden" / "ask.yaml", "chat")[:count]
+
+
+Opened = Callable[..., Site]
+
+
+@pytest.fixture
+def opened(make_site: MakeSite) -> Iterator[Opened]:
+    """`opened(small form, large form, current=model)` → a Site."""
+    with ExitStack() as running:
+
+        def open_(small: str, large: str, *, current: str = SMALL) -> Site:
+            servers = [running.enter_context(ScriptedServer(says(form))) for form in (small, large)]
+            settings = make_site(
+                {"content/ovens.md": page(), "golden/ask.yaml": json.dumps(samples(60))},
+                more_toml=f'[features.ask]\nkind = "chat"\npath = "/ask-ai"\nmodel = "{current}"\n'
+                '[features.ask.shape]\ntask = "retrieval"\nruns_per_visit = 5\n'
+                'almost_good_enough = "annoyance"\nlatency_felt = true\n',
+                environ=keys(*servers),
+            )
+            return Site(settings, *servers)
+
+        yield open_
+
+
+async def test_a_model_that_integrates_is_escalated_to(opened: Opened) -> None:
+    """The small one gives one of two facts: the run ends early and names the gain."""
+    site = opened(SHALLOW, INTEGRATING)
+    found = await site.compared()
+    assert (found.verdict, found.chosen) == ("ESCALATE", LARGE), found.decision
+    assert found.decision.by == ("key points",)
+    assert found.compared < 30 and site.calls == 2 * found.compared
+    assert "+50.0% in key points" in sentence(found) and "times as much" in sentence(found)
+
+
+async def test_a_model_that_embellishes_is_downgraded_from(opened: Opened) -> None:
+    """The large one says as much and invents more: what is taken back counts, though no visitor sees it."""
+    found = await opened(INTEGRATING, EMBELLISHING, current=LARGE).compared()
+    assert (found.verdict, found.chosen) == ("DOWNGRADE", SMALL), found.decision
+    small, large = sums(found)
+    assert small.shares["faithfulness"] == 1.0 and (large.shares["faithfulness"] or 0) < 0.6
+    assert small.shares["key points"] == large.shares["key points"] == 1.0
+
+
+async def test_two_that_are_the_same_are_inconclusive_on_thirty_samples(opened: Opened) -> None:
+    """Thirty equal answers do not rule out a gain of ten points: the verdict says how many more would."""
+    found = await opened(INTEGRATING, INTEGRATING).compared(count=30)
+    assert (found.verdict, found.chosen) == ("INCONCLUSIVE", "")
+    needed = found.decision.needed
+    assert needed and 16 <= needed <= 20
+    assert f"About {needed} more conversations" in needed_told(found)
+
+
+async def test_the_same_facts_in_more_words_are_no_reason_to_escalate(opened: Opened) -> None:
+    """Concise against verbose, one content: never ESCALATE; with samples enough the cheaper one is kept."""
+    found = await opened(INTEGRATING, VERBOSE).compared()
+    assert found.verdict == "KEEP" and found.chosen == SMALL
+    small, large = sums(found)
+    assert large.words > 2 * small.words
+
+
+async def test_a_run_that_is_taken_up_asks_only_the_rest(opened: Opened, tmp_path: Path) -> None:
+    """Money ends a run; with more of it the journal's answers are not asked again, and the end is the same."""
+    site, path = opened(INTEGRATING, EMBELLISHING, current=LARGE), tmp_path / "journal.jsonl"
+    whole = await site.compared(count=20)
+    before = site.calls
+    broken = await site.compared(count=20, journal=Journal(path), most_cost_usd=0.05)
+    paid = site.calls - before
+    assert broken.spent and broken.verdict == "INCONCLUSIVE" and 0 < paid < before
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"measured": "broken o')
+    resumed = await site.compared(count=20, journal=Journal(path, resume=True))
+    assert site.calls == before + before
+    assert resumed.resumed == paid
+    assert (resumed.verdict, resumed.decision.reason) == (whole.verdict, whole.decision.reason)
+
+
+async def test_what_the_site_says_anew_is_asked_anew(opened: Opened, tmp_path: Path) -> None:
+    """A journal of other content is no answer."""
+    site, path = opened(INTEGRATING, INTEGRATING), tmp_path / "journal.jsonl"
+    await site.compared(count=2, journal=Journal(path))
+    (site.settings.root / "content" / "more.md").write_text("# More\n\nThe ovens burn oak.\n", encoding="utf-8")
+    again = await site.compared(count=2, journal=Journal(path, resume=True))
+    assert again.resumed == 0 and site.calls == 8
+
+
+async def test_recorded_answers_are_compared_without_a_call(opened: Opened, tmp_path: Path) -> None:
+    """A tape gives the same verdict, costs and shares, with no key and no network."""
+    site, tape = opened(SHALLOW, INTEGRATING), tmp_path / "tape.jsonl"
+    first = await site.compared(tape=Tape(record=tape))
+    calls = site.calls
+    keyless = replace(site.settings, secrets=Secrets())
+    second = await compare(
+        keyless, "ask", (SMALL, LARGE), of_file(keyless, 60), tape=Tape(replay=tape), most_cost_usd=0
+    )
+    assert site.calls == calls and second.replayed == first.recorded == calls
+    assert (second.verdict, second.decision) == (first.verdict, first.decision)
+    assert [one.shares for one in sums(second)] == [one.shares for one in sums(first)]
+
+
+async def test_a_decided_model_is_asked_no_more(opened: Opened) -> None:
+    """Of three models, the pair that is decided first leaves the money to the other one."""
+    site = opened(SHALLOW, INTEGRATING)
+    found = await site.compared(models=("builtin", SMALL, LARGE), delta=0.2)
+    asked = {one.model: one.said for one in sums(found)}
+    assert set(asked) == {"builtin:builtin", SMALL, LARGE} and len(found.pairs) == 2
+    assert all(pair.test.alpha == ALPHA / 2 for pair in found.pairs)
+    assert found.current == SMALL and min(asked.values()) < asked[SMALL]
+
+
+async def test_a_model_that_fails_counts_for_neither(opened: Opened) -> None:
+    """An outage is no lack of quality: no difference is drawn from it, and the report tells of it."""
+    site = opened(INTEGRATING, INTEGRATING)
+    found = await site.compared(models=(SMALL, "anthropic:claude-sonnet-4-6", "scripted:server_error"), count=3)
+    assert any("scripted:server_error failed on 3 answers" in line for line in unmeasured(found))
+    assert found.verdict == "INCONCLUSIVE" and found.compared == 0
+
+
+# ---------------------------------------------------------------- fit
+
+POSTING = "We want an engineer.\n\nRequirements\n" + "\n".join(
+    f"- {years}+ years of {skill}" for years, skill in ((5, "Python"), (3, "PostgreSQL"), (4, "Kubernetes"), (2, "Go"))
+)
+
+
+async def test_assessments_are_compared_by_bands_verdict_and_misfits(make_site: MakeSite) -> None:
+    """A feature that judges postings is compared by the same command; repeats tell how stable its verdicts are."""
+    posting = POSTING + "\n\nAbout us\n" + "We roast tea in Porto and ship it to forty towns. " * 8
+    given = [{"id": "engineer", "posting": posting, "bands": {"Python": "strong"}, "must_name_gaps": ["Kubernetes"]}]
+    settings = make_site(
+        {
+            "content/about.md": "# Ann\n\nAnn writes Python.\n",
+            "skills.csv": "skill,level\nPython,5\nPostgreSQL,4\nGo,2\nRoasting,3\n",
+            "golden/fit.yaml": json.dumps(given),
+        },
+        more_toml='[skills]\npath = "skills.csv"\n',
+    )
+    wanted = read_samples(settings.root / "golden" / "fit.yaml", "assessment")
+    found = await compare(settings, "fit", ("builtin", "scripted:faithful"), wanted, repeats=3)
+    assert {"bands", "gaps", "faithfulness"} == set(found.pairs[0].test.means)
+    assert found.pairs[0].test.conversations == 1, "three repeats of one posting count once"
+    for one in sums(found):
+        assert (one.said, one.failed, one.stability, one.shares["gaps"]) == (3, 0, 1.0, 1.0), one
+
+
+def test_stability_is_how_often_repeats_give_the_commonest_verdict() -> None:
+    """Two of three alike are two thirds; what was asked once tells nothing."""
+    given = [Outcome("a", "m", at, verdict=verdict) for at, verdict in enumerate(("strong", "strong", "moderate"))]
+    assert stability(given) == pytest.approx(2 / 3)
+    assert stability([Outcome("b", "m", 0, verdict="gap")]) is None
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_command_tells_the_verdict_writes_a_page_and_a_document(opened: Opened) -> None:
+    """One run over HTTP: the sentence, the document for machines, a page that loads nothing and runs nothing."""
+    site = opened(SHALLOW, INTEGRATING + " <img src=x onerror=alert(1)>")
+    args = ("ask", "--models", f"{SMALL},{LARGE}", "--html", "report.html")
+    done = site.askfit(*args)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("ESCALATE") and f"Move ask to {LARGE}" in done.stdout
+    assert "lies between" in done.stdout and "Not measured" in done.stdout
+    html = (site.settings.root / "report.html").read_text(encoding="utf-8")
+    assert "ESCALATE" in html and "<svg" in html and "<script" not in html and "<img" not in html
+    assert "http://" not in html and "https://" not in html
+    calls = site.calls
+    again = site.askfit("ask", "--models", f"{SMALL},{LARGE}", "--json", "--resume")
+    found = json.loads(again.stdout)
+    assert (again.returncode, found["verdict"], found["model"]) == (0, "ESCALATE", LARGE)
+    assert found["resumed"] == calls == site.calls
+    assert {one["metric"] for one in found["pairs"][0]["metrics"]} == {"key points", "faithfulness"}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("asks", "--models", "small,large"), "Known: ask"),
+        (("ask", "--models", "small"), "At least two different models"),
+        (("ask", "--models", f"{SMALL},{SMALL}"), "At least two different models"),
+        (("ask", "--models", f"{SMALL},anthropic:nonesuch"), "Unknown model"),
+        (("ask", "--models", f"{SMALL},{LARGE}"), "_API_KEY"),
+        (("ask", "--models", "builtin,scripted:echo", "--delta", "huge"), "clear (10%)"),
+        (("ask", "--models", "builtin,scripted:echo", "--samples", "none.yaml"), "none.yaml cannot be read"),
+        (("ask", "--models", "builtin,scripted:echo", "--journal", "askfit.toml"), "no journal of a comparison"),
+        (("ask", "--models", "builtin,scripted:echo", "--html", "no/such/page.html"), "cannot be written"),
+        (("ask",), "--models"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_and_exit_2(
+    args: tuple[str, ...],
+    says: str,
+    opened: Opened,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What cannot be compared is told before anything is asked, with the next step."""
+    monkeypatch.chdir(opened(SHALLOW, INTEGRATING).settings.root)
+    with pytest.raises(SystemExit) as left:
+        main(["compare", *args])
+    told = capsys.readouterr().err
+    assert left.value.code == 2 and says in told and len(told.strip().splitlines()) == 1
+
+
+def test_a_comparison_of_nothing_is_exit_1(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no sample was answered by both, there is no verdict to rely on."""
+    root = opened(SHALLOW, INTEGRATING).settings.root
+    (root / "few.yaml").write_text(json.dumps(samples(3)), encoding="utf-8")
+    monkeypatch.chdir(root)
+    with pytest.raises(SystemExit) as left:
+        main(["compare", "ask", "--models", "builtin,scripted:server_error", "--samples", "few.yaml", "--json"])
+    assert (left.value.code, json.loads(capsys.readouterr().out)["compared"]) == (1, 0)
+
+
+def test_delta_is_a_word_or_a_share() -> None:
+    """An owner says "clear", or 8%, or 0.08."""
+    assert [delta_of(words) for words in ("clear", "Slight", "8%", "0.08", "0")] == [0.10, 0.05, 0.08, 0.08, 0.0]
+
+
+def test_samples_of_one_conversation_stay_together_and_the_order_is_their_own() -> None:
+    """Follow-ups belong to the question that opened them; the file's order does not matter."""
+    opening = AskSample(id="a", question="Who built it?", answerable=True)
+    later = AskSample.model_validate(
+        {
+            "id": "b",
+            "question": "When?",
+            "answerable": True,
+            "history": [{"question": "Who built it?", "answer": "Ann."}],
+        }
+    )
+    other = [AskSample(id=f"c{at}", question=f"Question {at}?", answerable=True) for at in range(5)]
+    found = drawn([opening, *other, later])
+    assert len(found) == 6 and (opening, later) in found
+    assert [one[0].id for one in found] == [one[0].id for one in drawn([*reversed(other), opening, later])]
