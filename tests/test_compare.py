@@ -552,3 +552,10 @@ def test_samples_of_one_conversation_stay_together_and_the_order_is_their_own() 
     found = drawn([opening, *other, later])
     assert len(found) == 6 and (opening, later) in found
     assert [one[0].id for one in found] == [one[0].id for one in drawn([*reversed(other), opening, later])]
+
+
+def test_a_run_that_measures_nothing_leaves_no_file(tmp_path: Path) -> None:
+    """A journal stands on the disk from its first outcome on, not before."""
+    path = tmp_path / "compare-ask.jsonl"
+    Journal(path)
+    assert not path.exists()

@@ -274,7 +274,7 @@ async def test_erase_forgets_one_visitor_by_address_or_answer(sample: Settings) 
     assert (by_address.returncode, "no longer tell who asked: 2." in by_address.stdout) == (0, True)
     same_household = askfit("erase", "--visitor", "2001:db8::ffff", "--json", cwd=sample.root)
     assert json.loads(same_household.stdout) == {
-        "visitor": "2001:db8::ffff", "calls": 1, "feedback": 0, "questions": 0,
+        "visitor": "2001:db8::ffff", "calls": 1, "feedback": 0, "questions": 0, "links": 0,
     }  # fmt: skip
     by_answer = askfit("erase", "--visitor", "answer-3", "--json", cwd=sample.root)
     assert json.loads(by_answer.stdout)["calls"] == 1

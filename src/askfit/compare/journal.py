@@ -45,7 +45,8 @@ class Journal:
 
 
 def _checked(path: Path) -> bytes:
-    """The whole lines that it holds. Half a line, of a run that was broken off, is cut away."""
+    """The whole lines that it holds. Half a line, of a run that was broken off, is cut away; no empty file is left."""
+    is_new = not path.exists()
     try:
         with path.open("a+b") as file:
             file.seek(0)
@@ -55,6 +56,8 @@ def _checked(path: Path) -> bytes:
             if kept and not kept.endswith(b"\n"):
                 kept = kept[: kept.rfind(b"\n") + 1]
                 file.truncate(len(kept))
+        if is_new:
+            path.unlink()
     except OSError as error:
         raise UsageError(
             "journal_unwritable", f"{path} cannot be written ({error.strerror}).", "Name another file with --journal."
