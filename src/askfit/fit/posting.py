@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from askfit import text
+from askfit.fit.keywords import without_keyword_lists
 from askfit.fit.pasted import clean_posting
 from askfit.fit.sections import Line, LineKind, heading_kind, is_keyword_list, read_lines
 from askfit.fit.terms import Phrase, Term, find_terms, taxonomy, tokens
@@ -74,7 +75,7 @@ class Posting:
 def read_posting(pasted: str) -> Posting:
     """Clean, cut and weigh a posting; raise InputError where it is no text at all."""
     whole = clean_posting(pasted)
-    kept, instructions = _without_instructions(whole)
+    kept, instructions = _without_instructions(without_keyword_lists(whole))
     lines = read_lines(kept)
     title = _title(lines)
     named = {line.text: _named(line.text) for line in lines if line.kind != "dropped"} | {title: _named(title)}

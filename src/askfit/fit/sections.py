@@ -23,6 +23,7 @@ KindFrom = Literal["", "heading", "words", "cues"]  # "words": the line says its
 
 MOST_LINE_CHARS = 600  # of one sentence or item; nobody writes a longer one
 LONG_LINE_CHARS = 220  # past this an item is read sentence by sentence
+NARROWEST_WRAP_CHARS = 45  # shorter lines are items
 WIDEST_WRAP_CHARS = 120  # a text with longer lines is not wrapped by hand
 WRAPPED_SHARE = 0.6  # of neighbouring lines that break where the next word had no room
 HEADING_WORDS = 9
@@ -216,12 +217,13 @@ def heading_kind(heading: str) -> LineKind | None:
 
 def _wrap_width(rows: list[str]) -> int:
     """At how many characters the text is wrapped by hand; 0 where it is not."""
-    width = max((len(row) for row in rows if len(row) <= WIDEST_WRAP_CHARS), default=0)
-    rows = [row if len(row) <= width else "" for row in rows]  # a long paragraph among them says nothing
+    rows = [row if len(row) <= WIDEST_WRAP_CHARS else "" for row in rows]  # a long paragraph among them says nothing
     pairs = [(row, after) for row, after in itertools.pairwise(rows) if row.strip() and after.strip()]
     pairs = [(row, after) for row, after in pairs if not _BULLET.match(after)]
+    width = max((len(row) for row, _ in pairs), default=0)  # nor does a line that stands alone
     full = sum(_is_full(row, after, width) for row, after in pairs)
-    return width if len(pairs) >= 2 and full >= WRAPPED_SHARE * len(pairs) else 0
+    is_wide = width >= NARROWEST_WRAP_CHARS
+    return width if is_wide and len(pairs) >= 2 and full >= WRAPPED_SHARE * len(pairs) else 0
 
 
 def _is_full(row: str, after: str, width: int) -> bool:
