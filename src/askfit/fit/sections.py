@@ -23,7 +23,7 @@ KindFrom = Literal["", "heading", "words", "cues"]  # "words": the line says its
 
 MOST_LINE_CHARS = 600  # of one sentence or item; nobody writes a longer one
 LONG_LINE_CHARS = 220  # past this an item is read sentence by sentence
-NARROWEST_WRAP_CHARS = 45  # shorter lines are items
+NARROWEST_WRAP_CHARS = 60  # shorter lines that stand together may as well be items
 WIDEST_WRAP_CHARS = 120  # a text with longer lines is not wrapped by hand
 WRAPPED_SHARE = 0.6  # of neighbouring lines that break where the next word had no room
 HEADING_WORDS = 9
@@ -221,9 +221,10 @@ def _wrap_width(rows: list[str]) -> int:
     pairs = [(row, after) for row, after in itertools.pairwise(rows) if row.strip() and after.strip()]
     pairs = [(row, after) for row, after in pairs if not _BULLET.match(after)]
     width = max((len(row) for row, _ in pairs), default=0)  # nor does a line that stands alone
+    if width < NARROWEST_WRAP_CHARS:
+        width = max(map(len, rows))
     full = sum(_is_full(row, after, width) for row, after in pairs)
-    is_wide = width >= NARROWEST_WRAP_CHARS
-    return width if is_wide and len(pairs) >= 2 and full >= WRAPPED_SHARE * len(pairs) else 0
+    return width if len(pairs) >= 2 and full >= WRAPPED_SHARE * len(pairs) else 0
 
 
 def _is_full(row: str, after: str, width: int) -> bool:
