@@ -39,8 +39,8 @@ import yaml
 
 from askfit import Site, answer, open_site
 from askfit.ask import stream
-from askfit.ask.leaks import Hidden, Watch, first_sign
 from askfit.config import load_settings
+from askfit.leaks import Hidden, Watch, first_sign
 from askfit.prompts import load_prompt
 from askfit.text import sentences
 from askfit.types import AskDone, Delta, Retract

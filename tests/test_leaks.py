@@ -14,9 +14,9 @@ import pytest
 
 from askfit import Settings, open_site
 from askfit.ask import stream
-from askfit.ask.leaks import Hidden, Watch, first_sign, shape
 from askfit.config import load_settings
 from askfit.corpus import load_corpus
+from askfit.leaks import Hidden, Watch, first_sign, shape
 from askfit.prompts import load_prompt
 from askfit.text import sentences
 from askfit.types import AskDone, Delta, Retract

@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from askfit.ask.citing import without_markers
 from askfit.ask.ground import Ground
-from askfit.ask.leaks import Watch, first_sign, hidden_of
 from askfit.ask.terms import content
+from askfit.leaks import Watch, first_sign, hidden_of
 from askfit.text import stands_in, word_spans, words
 from askfit.types import Prompt
 

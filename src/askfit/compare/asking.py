@@ -18,12 +18,11 @@ from askfit import __version__, ask, fit
 from askfit.compare.metrics import Outcome, of_answer, of_assessment
 from askfit.config import Privacy, Settings, StoreSettings
 from askfit.errors import AskfitError, UsageError
-from askfit.evals.running import STAND_INS, UNBOUNDED_USD
+from askfit.evals.running import STAND_INS, UNBOUNDED_USD, RunLedger
 from askfit.evals.samples import AskSample, Sample
 from askfit.evals.tape import Tape
 from askfit.gateway import Gateway
-from askfit.ledger import Attempt, Ledger, Signals
-from askfit.ledger import Outcome as CallOutcome
+from askfit.ledger import Signals
 from askfit.models import facts
 from askfit.prompts import load_prompt
 from askfit.routing import has_key, model_of
@@ -33,17 +32,12 @@ from askfit.store import Store
 PROMPTS = ("ask", "ask_citing", "fit")
 
 
-class _Ledger(Ledger):
-    """Of one run: what comes from the tape has been paid for before, and what answers tell is kept at hand."""
+class _Ledger(RunLedger):
+    """Of one run: what answers tell is kept at hand."""
 
     def __init__(self, store: Store, tape: Tape) -> None:
-        super().__init__(store)
-        self._tape = tape
+        super().__init__(store, tape)
         self.told: dict[str, Signals] = {}  # by the answer's id
-
-    async def settle(self, attempt: Attempt, outcome: CallOutcome) -> None:
-        paid = 0 if attempt.answer in self._tape.replayed_answers else outcome.cost_nanos
-        await super().settle(attempt, replace(outcome, cost_nanos=paid))
 
     async def remark(self, answer: str, signals: Signals) -> None:
         self.told[answer] = signals

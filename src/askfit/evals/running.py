@@ -204,7 +204,7 @@ def _model(settings: Settings, feature: str, name: str, tape: Tape) -> str:
     return wanted
 
 
-class _Ledger(Ledger):
+class RunLedger(Ledger):
     """Of one run: what comes from the tape has been paid for before."""
 
     def __init__(self, store: Store, tape: Tape) -> None:
@@ -224,7 +224,7 @@ async def _site(settings: Settings, feature: str, model: str, tape: Tape, most_c
         if tape.only_replays:  # nothing is called: what stands for the key opens nothing
             changed = replace(changed, secrets=STAND_INS)
         async with open_site(changed) as site:
-            gateway = Gateway(changed, _Ledger(site.ledger.store, tape), open_provider=tape.open_provider)
+            gateway = Gateway(changed, RunLedger(site.ledger.store, tape), open_provider=tape.open_provider)
             try:
                 yield replace(site, gateway=gateway)
             finally:
