@@ -263,6 +263,7 @@ def test_a_run_that_is_stopped_leaves_what_was_done(site: Path, model: ScriptedS
     process = subprocess.Popen(
         [sys.executable, "-m", "askfit", "fit", "jobs"], cwd=site, env=environment(**keyed(model)),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs start without it
     )  # fmt: skip
     end = time.monotonic() + 30
     while not (state.exists() and state.read_text().count("\n")) and time.monotonic() < end:
