@@ -29,7 +29,7 @@ DAY_S = 86_400
 AMPLE = Caps(10**12, 10**12)
 
 
-def attempt(number: int | str, **more: str) -> Attempt:
+def attempt(number: int | str, **more: object) -> Attempt:
     known = {"answer": f"answer-{number}", "feature": "ask", "model": "anthropic:m", "provider": "anthropic"}
     return Attempt(**{"id": str(number), "prompt_sha": "abc", "visitor": "v1", **known, **more})  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from askfit import telemetry
+from askfit.batches import Batches
 from askfit.config import Settings
 from askfit.errors import AskfitError, BudgetSpent, ProviderError, StoreError
 from askfit.ledger import Attempt, Ledger, Outcome
@@ -159,6 +160,7 @@ class Gateway:
         self._providers: dict[str, asyncio.Future[Provider]] = {}
         self._settling: set[asyncio.Task[Settled]] = set()
         self._lasting: dict[str, str] = {}
+        self.batches = Batches(settings, ledger, self._budget, self._provider)  # calls that nobody waits for
 
     @property
     def note(self) -> str:

@@ -26,6 +26,7 @@ DAY_MS = 86_400_000
 MINUTE_MS = 60_000
 MONTH_DAYS = 30.44  # the mean
 LOST_AFTER_MS = 15 * 60_000  # no call runs so long: its process has died
+BATCH_LOST_AFTER_MS = 2 * DAY_MS  # a batch ends within a day; its owner has another to collect it
 NOTE_CHARS = 2_000
 HOUR_MS = 3_600_000
 QUESTION_CHARS = 500
@@ -91,6 +92,8 @@ ALTER TABLE calls ADD COLUMN retracted BIGINT;
 ALTER TABLE calls ADD COLUMN abstain_reason VARCHAR(40);
 ALTER TABLE calls ADD COLUMN despite_hit BOOLEAN;
 ALTER TABLE calls ADD COLUMN repairs BIGINT""",
+    # Sent in a batch, at its price, and answered within a day rather than at once.
+    "ALTER TABLE calls ADD COLUMN batch BOOLEAN NOT NULL DEFAULT FALSE",
 )
 
 SPENT = """SELECT COALESCE(SUM(CASE WHEN day_ms >= :day THEN nanos ELSE 0 END), 0) AS day,
@@ -153,7 +156,7 @@ PURGE = (
     *ERASE,
     "DELETE FROM questions WHERE why = 'answered' AND at_ms < :unrated",
     """UPDATE calls SET state = 'settled', outcome = 'lost', finish_reason = 'error', cost_nanos = reserved_nanos,
-    estimated = :yes WHERE state = 'reserved' AND at_ms < :lost""",
+    estimated = :yes WHERE state = 'reserved' AND at_ms < CASE WHEN batch THEN :batch_lost ELSE :lost END""",
 )
 
 
@@ -169,6 +172,7 @@ class Attempt:
     prompt_sha: str
     visitor: str
     fell_back_from: str = ""
+    batch: bool = False  # sent with others, for an answer within a day
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +396,8 @@ class Ledger:
         """
         now_ms = self._now_ms()
         before = now_ms - keep_days * DAY_MS
-        values = {"before": before, "unrated": now_ms - DAY_MS, "lost": now_ms - LOST_AFTER_MS, "yes": True}
+        values = {"before": before, "unrated": now_ms - DAY_MS, "yes": True}
+        values |= {"lost": now_ms - LOST_AFTER_MS, "batch_lost": now_ms - BATCH_LOST_AFTER_MS}
 
         def work(connection: Connection) -> None:
             for statement in PURGE:

@@ -112,7 +112,7 @@ class Budget:
 
     async def reserve(self, attempt: Attempt, prompt: Prompt) -> None:
         """Hold the most that the call can cost, nothing if it is free; BudgetSpent where that would pass the budget."""
-        most_nanos = max_cost_nanos(attempt.model, prompt)
+        most_nanos = max_cost_nanos(attempt.model, prompt, batch=attempt.batch)
         if most_nanos and (span := await self._ledger.reserve(attempt, most_nanos, self._caps)):
             raise BudgetSpent(
                 "budget_spent",

@@ -196,7 +196,7 @@ def prompt_tokens(model: str, prompt: Prompt) -> int:
     return math.ceil((sum(map(estimate_tokens, parts)) + citing) * facts(model).tokenizer_ratio)
 
 
-def max_cost_nanos(model: str, prompt: Prompt) -> int:
+def max_cost_nanos(model: str, prompt: Prompt, *, batch: bool = False) -> int:
     """The most that a call can cost: dense text, nothing read from the cache, all of it written, all output used."""
     if model.partition(":")[0] in FREE_PROVIDERS:
         return 0
@@ -205,4 +205,4 @@ def max_cost_nanos(model: str, prompt: Prompt) -> int:
     worst = [Usage(tokens, output), Usage(tokens, output, 0, tokens)]  # OpenAI writes without being asked
     if prompt.cache_ttl == "1h":
         worst.append(Usage(tokens, output, 0, tokens, tokens))
-    return max(cost_nanos(model, usage) for usage in worst)
+    return max(cost_nanos(model, usage, batch=batch) for usage in worst)

@@ -181,6 +181,17 @@ class Finish:
     headers: Mapping[str, str] = field(default_factory=dict)  # rate-limit headers, lower case
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one call of a batch ended: with `text` and `finish`, or with `code`, a fault of the provider."""
+
+    id: str  # the ledger's row
+    text: str = ""
+    finish: Finish | None = None
+    code: str = ""  # as in a ProviderError; "" where it was answered
+    message: str = ""  # the fault in a sentence
+
+
 # What the gateway yields: Notice*, Opened, (Text | Notice)*, Settled. Or it raises, having settled its row.
 
 
@@ -255,7 +266,7 @@ class Retract(Seen):
 
 class Notice(Seen):
     """Codes: fell_back, budget_spent, builtin, handed_off, truncated, repaired, contested, unborne,
-    instructions_ignored, looks_like_posting (offer the fit page), looks_like_question (offer the chat)."""
+    unbatched, instructions_ignored, looks_like_posting (offer the fit page), looks_like_question (offer the chat)."""
 
     event: ClassVar[str] = "notice"
     code: str

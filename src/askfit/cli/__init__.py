@@ -145,10 +145,19 @@ def fit(
     csv: Annotated[Path | None, typer.Option("--csv", help="Of a folder: also write the ranking as a table.")] = None,
     max_cost: Annotated[float, typer.Option(min=0, help="Of a folder: US dollars that the run may cost.")] = 1.0,
     owner: Annotated[bool, typer.Option("--owner", help="For you: also which rows the verdict hangs on.")] = False,
+    batch: Annotated[
+        bool | None,
+        typer.Option(
+            "--batch/--no-batch",
+            help="Of a folder: judge it within a day at half the price, or one by one now. By itself: as latency_felt.",
+        ),
+    ] = None,
 ) -> None:
     """Judge a job posting against the skills matrix, or rank a folder of them. Exit 1 where one is not judged."""
     if Path(posting).is_dir():
-        _rank(config, Path(posting), as_json=as_json, html=html, csv=csv, max_cost=max_cost)
+        _rank(config, Path(posting), as_json=as_json, html=html, csv=csv, max_cost=max_cost, batch=batch)
+    if batch is not None:
+        raise UsageError("batch_of_one", "--batch is for a folder of postings.", "Name a folder.")
     if csv:
         raise UsageError("csv_of_one", "--csv is for a folder of postings.", "Name a folder, or use --json.")
     from askfit.cli import features
@@ -157,12 +166,19 @@ def fit(
 
 
 def _rank(
-    config: Path, folder: Path, *, as_json: bool, html: Path | None, csv: Path | None, max_cost: float
+    config: Path,
+    folder: Path,
+    *,
+    as_json: bool,
+    html: Path | None,
+    csv: Path | None,
+    max_cost: float,
+    batch: bool | None,
 ) -> NoReturn:
     from askfit.cli import ranking as work
     from askfit.config import load_settings
 
-    settings, options = load_settings(config), work.Options(folder, max_cost, csv, html)
+    settings, options = load_settings(config), work.Options(folder, max_cost, csv, html, batch)
     report = run(work.rank(settings, options, quiet=as_json))
     work.write(report, settings, options)
     if as_json:

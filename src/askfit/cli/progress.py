@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 Tick = Callable[[int, int], None]
 err = Console(stderr=True, highlight=False)
@@ -19,3 +19,12 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Tick]:
     with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def waits(title: str, *, quiet: bool = False) -> Iterator[None]:
+    """A clock on stderr for what tells no progress until it is over."""
+    columns = (SpinnerColumn(), TextColumn(title), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet or not err.is_terminal) as bar:
+        bar.add_task(title, total=None)
+        yield

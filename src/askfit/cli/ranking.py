@@ -15,7 +15,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from askfit import __version__
+from askfit.batches import Batch, Item
+from askfit.cli.batch import judge_batch, max_cost_reached, waiting
 from askfit.cli.features import DOCUMENT_ENDINGS, feature_of, opened, posting_in
 from askfit.cli.progress import err, progress
 from askfit.cli.show import out, usd
@@ -31,13 +34,13 @@ from askfit.config import Settings
 from askfit.errors import AskfitError, UsageError
 from askfit.fit import assess
 from askfit.fit.judgement import prompt_for
-from askfit.fit.posting import read_posting
+from askfit.fit.posting import Posting, read_posting
 from askfit.gateway import LASTING
 from askfit.models import max_cost_nanos
 from askfit.prompts import load_prompt
 from askfit.routing import BUILTIN, candidates
 from askfit.site import Site
-from askfit.types import NANOS_PER_USD, Assessment, Fault
+from askfit.types import NANOS_PER_USD, Assessment, Fault, Notice
 
 AT_ONCE = 4  # postings: enough to hide a model's latency, few enough for the smallest rate limit
 RANKING_MARK = '<meta name="generator" content="askfit fit">'  # of a ranking's page: no posting
@@ -46,6 +49,7 @@ STATE_FILE = ".askfit-ranking.jsonl"
 ENDINGS = frozenset({".txt", ".md", ".markdown", ".html", ".htm"}) | DOCUMENT_ENDINGS
 ORDER = ("strong", "moderate", "stretch", "misfit", "insufficient_information")
 BROKEN = frozenset({"fell_back", "handed_off"})  # notices of an assessment that the rules finished for the model
+UNBATCHED = "The batch brought nothing for this posting, so it was judged by itself, at the usual price. {why}"
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what begins so
 
 Tick = Callable[[int, int], None]
@@ -59,6 +63,7 @@ class Options:
     most_cost_usd: float
     csv: Path | None = None
     html: Path | None = None
+    batch: bool | None = None  # None: where nobody waits and the model can
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ class Ranked:
     title: str  # as the posting has it; "" where none is found
     assessment: Assessment
     kept: bool = False  # judged by an earlier run: free this time
+    batched: bool = False  # by a batch, at its price
 
     @property
     def top_misfit(self) -> str:
@@ -105,7 +111,7 @@ class Report:
             "cost_usd": self.cost_usd,
             "total_s": round(self.total_s, 2),
             "ranking": [
-                {"rank": rank, "file": each.file, "title": each.title, "kept": each.kept}
+                {"rank": rank, "file": each.file, "title": each.title, "kept": each.kept, "batched": each.batched}
                 | {"assessment": each.assessment.model_dump(mode="json")}
                 for rank, each in enumerate(self.ranked, 1)
             ],
@@ -128,13 +134,14 @@ async def rank(settings: Settings, options: Options, *, quiet: bool) -> Report:
     texts, faults = read_folder(options.folder, [path for path in (options.csv, options.html) if path])
     async with opened(alone, quiet=quiet) as site:
         model = candidates(alone, name)[0]
-        run = _Run(site, name, model, Kept(options.folder / STATE_FILE), Purse(options.most_cost_usd), faults)
+        run = Run(site, name, model, Kept(options.folder / STATE_FILE), Purse(options.most_cost_usd), faults)
         try:
+            todo = await judge_batch(run, run.take_kept(texts), wanted=options.batch, quiet=quiet)
             with progress(f"Judging {len(texts)} postings", quiet=quiet) as tick:
-                await run.judge_all(texts, tick)
+                await run.judge_all(todo, len(texts), tick)
         except asyncio.CancelledError:
             done = f"{len(run.ranked)} of {len(texts)} postings are judged and kept in {run.kept.path}."
-            err.print(escape(f"Stopped: {done} The same command goes on from there."))
+            err.print(escape(f"Stopped: {done} The same command goes on from there.{waiting(run)}"))
             raise
     ranked = sorted(run.ranked, key=_place)
     return Report(
@@ -191,7 +198,7 @@ def _without(message: str, file: str) -> str:
 
 
 @dataclass
-class _Run:
+class Run:
     """One run's state."""
 
     site: Site
@@ -201,26 +208,32 @@ class _Run:
     purse: Purse
     faults: list[Fault]
     ranked: list[Ranked] = field(default_factory=list)
+    unbatched: dict[str, str] = field(default_factory=dict)  # file → why its batch brought nothing
     failed: AskfitError | None = None  # what no other posting would fare better with
     done: int = 0
 
-    async def judge_all(self, texts: dict[str, str], tick: Tick) -> None:
-        """Those that are kept first, then one alone, whose call fills the prompt cache, then several at once."""
-        todo: deque[tuple[str, str]] = deque()
+    def take_kept(self, texts: dict[str, str]) -> dict[str, str]:
+        """Rank those that an earlier run judged; the others."""
+        todo: dict[str, str] = {}
         for file, text in texts.items():
-            if known := self.kept.get(self._key(text)):
+            if known := self.kept.get(self.key(text)):
                 self.ranked.append(Ranked(file, *known, kept=True))
             else:
-                todo.append((file, text))
-        self.done = len(self.ranked)
+                todo[file] = text
+        return todo
+
+    async def judge_all(self, texts: dict[str, str], total: int, tick: Tick) -> None:
+        """One alone, whose call fills the prompt cache, then several at once."""
+        todo = deque(texts.items())
+        self.done = total - len(todo)
 
         async def work(most: int) -> None:
             while todo and most and not self.failed:
                 await self._judge(*todo.popleft())
                 self.done, most = self.done + 1, most - 1
-                tick(self.done, len(texts))
+                tick(self.done, total)
 
-        tick(self.done, len(texts))
+        tick(self.done, total)
         await work(1)
         await asyncio.gather(*(work(len(todo)) for _ in range(1 if self.model == BUILTIN else AT_ONCE)))
         if self.failed and not self.ranked:
@@ -228,7 +241,7 @@ class _Run:
         if self.failed and todo:
             self.faults.append(Fault(self.failed.code, f"{len(todo)} more", self.failed.message, self.failed.next_step))
 
-    def _key(self, text: str) -> str:
+    def key(self, text: str) -> str:
         """Of all that an assessment rests on: the posting, the rows, who judges, by which prompt and which rules."""
         matrix = self.site.matrix.sha if self.site.matrix else ""
         parts = (text, matrix, self.model, load_prompt("fit").sha, __version__)
@@ -238,13 +251,9 @@ class _Run:
         """One posting; what goes wrong is a fault of its file."""
         try:
             posting = await asyncio.to_thread(read_posting, text)
-            most_nanos = 0
-            if self.site.matrix and self.model != BUILTIN:
-                # An hour in the cache is the dearest way to write it: the bound must hold for that too.
-                prompt = replace(prompt_for(self.site.matrix, posting), cache_ttl="1h")
-                most_nanos = MOST_CALLS * max_cost_nanos(self.model, prompt)
+            most_nanos = MOST_CALLS * self.most_nanos(posting)
             if not await self.purse.hold(most_nanos):
-                raise UsageError("max_cost", "Not judged: the run's --max-cost is reached.", "Run it again with more.")
+                raise max_cost_reached()
             spent_nanos = most_nanos  # what a call that fails has cost is not told here: it counts in full
             try:
                 found = await assess(self.site, text, feature=self.feature)
@@ -252,17 +261,37 @@ class _Run:
             finally:
                 await self.purse.settle(most_nanos, spent_nanos)
         except AskfitError as error:
-            if error.code in LASTING | {"budget_spent"}:
-                self.failed = error
-            self.faults.append(Fault(error.code, file, error.message, error.next_step))
+            self.tell(error, file)
             return
-        self.ranked.append(Ranked(file, posting.title, found))
-        if not any(notice.code in BROKEN for notice in found.notices):
-            self._keep(text, posting.title, found)
+        if file in self.unbatched:
+            notice = Notice(code="unbatched", message=UNBATCHED.format(why=self.unbatched[file]))
+            found = found.model_copy(update={"notices": (*found.notices, notice)})
+        self.take(file, posting.title, found, text)
+
+    def most_nanos(self, posting: Posting) -> int:
+        """The most that one call about it can cost."""
+        if not self.site.matrix or self.model == BUILTIN:
+            return 0
+        # An hour in the cache is the dearest way to write it: the bound must hold for that too.
+        return max_cost_nanos(self.model, replace(prompt_for(self.site.matrix, posting), cache_ttl="1h"))
+
+    def tell(self, error: AskfitError, file: str) -> None:
+        """A posting that is not judged, and why; what no other posting would fare better with ends the run."""
+        if error.code in LASTING | {"budget_spent"}:
+            self.failed = error
+        self.faults.append(Fault(error.code, file, error.message, error.next_step))
+
+    def take(
+        self, file: str, title: str, found: Assessment, text: str, *, kept: bool = False, batched: bool = False
+    ) -> None:
+        """Rank it, and keep it unless the rules had to finish it."""
+        self.ranked.append(Ranked(file, title, found, kept=kept, batched=batched))
+        if not kept and not any(notice.code in BROKEN for notice in found.notices):
+            self._keep(text, title, found)
 
     def _keep(self, text: str, title: str, found: Assessment) -> None:
         try:
-            self.kept.add(self._key(text), title, found)
+            self.kept.add(self.key(text), title, found)
         except OSError as error:
             if not any(fault.code == "state_unwritable" for fault in self.faults):
                 message = f"What is judged cannot be kept ({error.strerror})."
@@ -292,6 +321,14 @@ class Purse:
             self._held_nanos += nanos
             return True
 
+    async def hold_now(self, nanos: int) -> bool:
+        """Hold it without waiting for anything."""
+        async with self._changed:
+            if self._spent_nanos + self._held_nanos + nanos > self._most_nanos:
+                return False
+            self._held_nanos += nanos
+            return True
+
     async def settle(self, held_nanos: int, spent_nanos: int) -> None:
         """Turn what was held into what was spent."""
         async with self._changed:
@@ -301,21 +338,65 @@ class Purse:
 
 
 class Kept:
-    """The assessments of earlier runs, a line each: what was added last counts. A broken line is no line."""
+    """The assessments of earlier runs, a line each: what was added last counts. A broken line is no line.
+
+    Batches that were sent stand there too, from the moment they were taken until all that they brought is used.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._found: dict[str, tuple[str, Assessment]] = {}
+        self._batches: dict[str, Batch] = {}
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             lines = []
         for line in lines:
             try:
-                said = json.loads(line)
-                self._found[said["key"]] = (str(said["title"]), Assessment.model_validate(said["assessment"]))
+                self._read(json.loads(line))
             except (ValueError, KeyError, TypeError, ValidationError):
                 continue
+
+    def _read(self, said: dict[str, Any]) -> None:
+        if "batch" in said:
+            batch = said["batch"]
+            items = tuple(Item(**item) for item in batch["items"])
+            self._batches[batch["id"]] = Batch(batch["id"], batch["model"], int(batch["sent_ms"]), items)
+        elif "closed" in said:
+            self._batches.pop(said["closed"], None)
+        else:
+            self._found[said["key"]] = (str(said["title"]), Assessment.model_validate(said["assessment"]))
+
+    @property
+    def batches(self) -> tuple[Batch, ...]:
+        """Those that were sent and are not closed, the oldest first."""
+        return tuple(self._batches.values())
+
+    def open_batch(self, batch: Batch) -> None:
+        """Note one that the provider has taken."""
+        self._batches[batch.id] = batch
+        try:
+            self._write({"batch": asdict(batch)})
+        except OSError as error:
+            message = f"The batch {batch.id} was sent, but {self.path} cannot note it ({error.strerror})."
+            raise UsageError("state_unwritable", message, "Cancel it in the provider's console.") from None
+
+    def close_batch(self, batch: Batch) -> None:
+        """All that it brought is used."""
+        self._batches.pop(batch.id, None)
+        with suppress(OSError):  # the next run collects it once more, which costs nothing
+            self._write({"closed": batch.id})
+
+    def check_writable(self) -> None:
+        """UsageError where a batch could not be noted: then none shall be sent."""
+        try:
+            self._write(None)
+        except OSError as error:
+            raise UsageError(
+                "state_unwritable",
+                f"{self.path} cannot be written ({error.strerror}), so a batch could not be found again.",
+                "Make the folder writable, or judge one by one with --no-batch.",
+            ) from None
 
     def get(self, key: str) -> tuple[str, Assessment] | None:
         return self._found.get(key)
@@ -323,11 +404,14 @@ class Kept:
     def add(self, key: str, title: str, assessment: Assessment) -> None:
         """Add one, on the disk before the next is judged. For the owner's eyes: it quotes their rows."""
         self._found[key] = (title, assessment)
-        line = json.dumps({"key": key, "title": title, "assessment": assessment.model_dump(mode="json")})
+        self._write({"key": key, "title": title, "assessment": assessment.model_dump(mode="json")})
+
+    def _write(self, line: dict[str, Any] | None) -> None:
         with os.fdopen(
             os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8"
         ) as file:
-            file.write(f"{line}\n")
+            if line is not None:
+                file.write(f"{json.dumps(line)}\n")
 
 
 # ---------------------------------------------------------------- what is shown
@@ -355,6 +439,8 @@ def show(report: Report) -> None:
         out.print(f"[{colour}]{'not judged' if colour == 'red' else 'passed over'}[/] {escape(str(fault))}")
     kept = sum(each.kept for each in report.ranked)
     earlier = f" · {kept} judged by an earlier run" if kept else ""
+    batched = sum(each.batched for each in report.ranked)
+    earlier += f" · {batched} in a batch" if batched else ""
     cost = usd(round(report.cost_usd * NANOS_PER_USD))
     out.print(
         f"[dim]{escape(report.model)} · {len(report.ranked)} postings{earlier} · {report.total_s:.1f} s · {cost}[/]"

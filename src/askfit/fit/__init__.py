@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
+from askfit.batches import Answered
 from askfit.errors import AskfitError, InputError, ProviderError
 from askfit.fit.judgement import Audit, matrix_text, prompt_for, repair_prompt
 from askfit.fit.showing import Showing
@@ -24,16 +25,29 @@ from askfit.skills import Matrix
 from askfit.text import estimate_tokens
 from askfit.types import Assessment, Call, Event, Failed, Prompt, Settled, Text
 
-__all__ = ["assess", "matrix_text", "stream"]
+__all__ = ["assess", "call_for", "matrix_text", "stream"]
 
 log = logging.getLogger(__name__)
 
 REPAIR_MOST_S = 30.0
 
 
-async def assess(site: Site, posting: str, *, visitor: str = "", feature: str = "fit") -> Assessment:
-    """Judge a posting and return the whole assessment."""
-    async with aclosing(stream(site, posting, visitor=visitor, feature=feature)) as events:
+async def assess(
+    site: Site,
+    posting: str,
+    *,
+    visitor: str = "",
+    feature: str = "fit",
+    answered: Answered | None = None,
+    may_repair: bool = True,
+) -> Assessment:
+    """Judge a posting and return the whole assessment.
+
+    `answered`: what a batch brought for `call_for` of this posting; then no model is asked but for a repair, and
+    without `may_repair` not even for that.
+    """
+    coming = stream(site, posting, visitor=visitor, feature=feature, answered=answered, may_repair=may_repair)
+    async with aclosing(coming) as events:
         async for event in events:
             if isinstance(event, Failed):
                 raise AskfitError(event.code, event.message)
@@ -42,22 +56,41 @@ async def assess(site: Site, posting: str, *, visitor: str = "", feature: str = 
     raise AskfitError("no_assessment", "The posting could not be assessed.", "Try again.")
 
 
-async def stream(site: Site, posting: str, *, visitor: str = "", feature: str = "fit") -> AsyncGenerator[Event, None]:
-    """Start, then requirements, summaries and notices as they become sure, then one Assessment.
+async def call_for(site: Site, posting: str, *, feature: str = "fit") -> Call | None:
+    """The call that `stream` would make, for whoever sends it otherwise; None where no model need be asked."""
+    showing = await _read(site, posting, feature)
+    return None if showing.audit.posting.problem else _call(site, showing, "")
 
-    Raises AskfitError before Start for what cannot be judged at all.
-    """
+
+async def _read(site: Site, posting: str, feature: str, answer: str = "") -> Showing:
     matrix = _matrix(site)
     # Reading and matching take some milliseconds of pure computing: not on the loop that serves other visitors.
     audit = await asyncio.to_thread(lambda: Audit.read(matrix, posting))
-    showing = Showing(audit, secrets.token_urlsafe(16), feature)
+    return Showing(audit, answer or secrets.token_urlsafe(16), feature)
+
+
+async def stream(
+    site: Site,
+    posting: str,
+    *,
+    visitor: str = "",
+    feature: str = "fit",
+    answered: Answered | None = None,
+    may_repair: bool = True,
+) -> AsyncGenerator[Event, None]:
+    """Start, then requirements, summaries and notices as they become sure, then one Assessment.
+
+    Raises AskfitError before Start for what cannot be judged at all. `answered`, `may_repair`: as for `assess`.
+    """
+    showing = await _read(site, posting, feature, answered.item.answer if answered else "")
+    audit = showing.audit
     if audit.posting.problem:
         await _record(site, showing, visitor)
         chat = next((one.path for one in site.settings.features.values() if one.kind == "chat"), "")
         for event in showing.insufficient(posting, chat):
             yield event
         return
-    async with aclosing(_judged(site, showing, visitor)) as events:
+    async with aclosing(_judged(site, showing, visitor, answered, may_repair)) as events:
         async for event in events:
             yield event
 
@@ -85,23 +118,29 @@ async def _record(site: Site, showing: Showing, visitor: str) -> None:
             pass
 
 
-async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[Event, None]:
-    """What the gateway's judge says, audited as it comes; the rules finish what it leaves undone."""
+def _call(site: Site, showing: Showing, visitor: str) -> Call:
     prompt = prompt_for(showing.audit.matrix, showing.audit.posting)
     model, gaps_min = candidates(site.settings, showing.feature)[0], site.arrivals.gaps_min(showing.feature)
     runs = site.settings.features[showing.feature].shape.runs_per_visit
     plan = cache_plan(model, estimate_tokens(prompt.prefix), gaps_min, runs)
-    call = Call(
+    return Call(
         feature=showing.feature,
         answer=showing.answer,
         prompt=replace(prompt, cache_ttl=plan.ttl),
         builtin=showing.by_rules,
         visitor=visitor,
     )
-    if model != BUILTIN:
+
+
+async def _judged(
+    site: Site, showing: Showing, visitor: str, answered: Answered | None, may_repair: bool
+) -> AsyncGenerator[Event, None]:
+    """What the gateway's judge says, or what a batch brought, audited as it comes; the rules finish what is undone."""
+    call = _call(site, showing, visitor)
+    if candidates(site.settings, showing.feature)[0] != BUILTIN:
         showing.claims = await asyncio.to_thread(showing.read_claims)
     failure: ProviderError | None = None
-    async with aclosing(site.gateway.stream(call)) as items:
+    async with aclosing(answered.stream() if answered else site.gateway.stream(call)) as items:
         try:
             async for item in items:
                 for event in showing.take(item):
@@ -118,7 +157,7 @@ async def _judged(site: Site, showing: Showing, visitor: str) -> AsyncGenerator[
     await _remark(site, showing)
     for event in ended:
         yield event
-    if again := showing.to_repair(failure):
+    if may_repair and (again := showing.to_repair(failure)):
         said = await _repaired(site, replace(call, only=showing.model), showing, again)
         for event in showing.mend(said):
             yield event

@@ -19,13 +19,14 @@ from pydantic_ai.settings import ModelSettings, merge_model_settings
 from askfit.config import Settings
 from askfit.errors import SettingsError
 from askfit.models import facts
-from askfit.providers.direct import Citing, Dialect, Direct, history_is_cached, open_http, plain_settings, timeouts
+from askfit.providers.batched import Batched
+from askfit.providers.direct import Citing, Dialect, history_is_cached, open_http, plain_settings, timeouts
 from askfit.types import Chunks, Prompt
 
 BASE_URL = "https://api.anthropic.com"
 
 
-def open(settings: Settings) -> Direct:
+def open(settings: Settings) -> Batched:
     """A provider with the settings' key; SettingsError `provider_key_missing` without one."""
     secret = settings.secrets.anthropic_api_key
     if secret is None:
@@ -45,7 +46,7 @@ def open(settings: Settings) -> Direct:
         settings=cached_settings,
         citing=Citing(cites, citing_settings, markers),
     )
-    return Direct(dialect, http)
+    return Batched(dialect, http)
 
 
 def _provider(key: str, base_url: str, http: httpx2.AsyncClient) -> AnthropicProvider:

@@ -70,6 +70,13 @@ class Wire:
 _wire: ContextVar[Wire] = ContextVar("askfit_wire")
 
 
+def begin_wire() -> Wire:
+    """What the HTTP layer will see of the current task's next requests."""
+    wire = Wire()
+    _wire.set(wire)
+    return wire
+
+
 class _Watched(httpx2.AsyncByteStream):
     """A response body that remembers how it ended."""
 
@@ -169,7 +176,7 @@ class Direct:
 
     async def stream(self, model_name: str, call: Call) -> AsyncGenerator[Text | Finish, None]:
         """The answer. A form that the endpoint refuses is asked for in plain words, once and from then on."""
-        model = self._models.get(model_name) or self._models.setdefault(model_name, self._dialect.model(model_name))
+        model = self._model(model_name)
         form = self._form(model_name, model, call.prompt)
         begun = False
         try:
@@ -186,6 +193,9 @@ class Direct:
                 self._refused.add((model_name, form))
                 yield piece
 
+    def _model(self, name: str) -> Model:
+        return self._models.get(name) or self._models.setdefault(name, self._dialect.model(name))
+
     def _form(self, model_name: str, model: Model, prompt: Prompt) -> Form:
         form: Form = "plain"
         if prompt.output_schema is not None:
@@ -195,8 +205,7 @@ class Direct:
         return "plain" if (model_name, form) in self._refused else form
 
     async def _attempt(self, model: Model, prompt: Prompt, form: Form) -> AsyncGenerator[Text | Finish, None]:
-        wire = Wire()
-        _wire.set(wire)
+        wire = begin_wire()
         said: list[str] = []
         halves = Halves()
         settings: Callable[[Prompt], ModelSettings] = self._dialect.settings
@@ -220,12 +229,11 @@ class Direct:
     def _finish(self, response: StreamedResponse, wire: Wire, prompt: Prompt, said: str) -> Finish:
         """The provider's own word that the answer is whole; a clean end without it is a cut like any other."""
         reason = (response.provider_details or {}).get("finish_reason")
-        refused = response.finish_reason == "content_filter"  # OpenAI's refusals come without a reason of their own
+        refused = is_refused(response)
         ended = self._dialect.end_mark in wire.tail or (self._dialect.reason_ends and bool(reason or refused))
         if not ended:
             raise provider_error("provider_cut_off", f"{self._dialect.provider}:{response.model_name}")
-        finish = "refusal" if refused else FINISH_REASONS.get(str(reason), "stop")
-        return Finish(to_usage(response, prompt, said), finish, wire.headers)
+        return Finish(to_usage(response, prompt, said), finish_reason(response), wire.headers)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -300,6 +308,16 @@ def no_markers(citations: Sequence[Any], prompt: Prompt) -> str:
     return ""
 
 
+def is_refused(response: StreamedResponse | ModelResponse) -> bool:
+    return response.finish_reason == "content_filter"  # OpenAI's refusals come without a reason of their own
+
+
+def finish_reason(response: StreamedResponse | ModelResponse) -> FinishReason:
+    """Why the provider ended its answer."""
+    reason = str((response.provider_details or {}).get("finish_reason"))
+    return "refusal" if is_refused(response) else FINISH_REASONS.get(reason, "stop")
+
+
 def to_usage(response: StreamedResponse, prompt: Prompt, said: str) -> Usage:
     """As the provider counted, cache included in the input; estimated where the endpoint counts nothing."""
     usage = response.usage
@@ -307,6 +325,12 @@ def to_usage(response: StreamedResponse, prompt: Prompt, said: str) -> Usage:
         cited = [chunk.text for document in (*prompt.documents, *prompt.found) for chunk in document]
         asked = [system_text(prompt), *(turn.text for turn in prompt.messages), *cited]
         return Usage(sum(map(estimate_tokens, asked)), estimate_tokens(said), estimated=True)
+    return counted(response)
+
+
+def counted(response: StreamedResponse | ModelResponse) -> Usage:
+    """As the provider counted."""
+    usage = response.usage
     return Usage(
         input_tokens=usage.input_tokens,  # genai-prices has added both cache counters to Anthropic's
         output_tokens=usage.output_tokens,

@@ -43,6 +43,9 @@ TOLD: Mapping[str, Told] = {
     ),
     "provider_cut_off": Told("The answer of {who} broke off.", retryable=True),
     "provider_refused": Told("{who} declined to answer.", "Ask in another way."),
+    "provider_batch_expired": Told("{who} did not come to this request within a batch's day."),
+    "provider_batch_canceled": Told("The batch was canceled before {who} came to this request."),
+    "provider_batch_missing": Told("{who} ended the batch without a word on this request."),
     "provider_bad_output": Told("{who} answered in a form that cannot be read.", retryable=True),
 }
 

@@ -88,6 +88,7 @@ class Reply:
     fault_after: int | None = None  # pieces before it; None: half of them, or none, as the fault has it
     usage: Usage | None = None  # instead of what is counted
     uncut: bool = False  # says more than it is allowed
+    in_batch: str = ""  # errored | expired | canceled: how it ends where it is asked in a batch
 
     @property
     def text(self) -> str:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -54,6 +54,7 @@ class Rule(_Form):
     finish: FinishReason = "stop"
     usage: UsageForm | None = None
     times: int | None = Field(default=None, ge=1)  # used up after so many replies
+    batch: Literal["", "errored", "expired", "canceled"] = ""  # how the request ends in a batch; nothing outside one
 
     @field_validator("match")
     @classmethod
@@ -82,6 +83,7 @@ class Rule(_Form):
             self.fault or said.fault,
             self.fault_after,
             Usage(**self.usage.model_dump()) if self.usage else None,
+            in_batch=self.batch,
         )
 
     def _says(self) -> bool:
@@ -101,6 +103,8 @@ class ScriptForm(_Form):
 
     rules: tuple[Rule, ...] = ()
     otherwise: str = "faithful"
+    batch_ms: int = Field(default=0, ge=0)  # how long a batch takes
+    batch_fault: str = ""  # how every request about batches is refused; "": not at all
 
     @field_validator("otherwise")
     @classmethod
@@ -109,11 +113,23 @@ class ScriptForm(_Form):
             raise ValueError(f"unknown behaviour '{name}'; known: {known_behaviours()}")
         return name
 
+    @field_validator("batch_fault")
+    @classmethod
+    def _refusal(cls, name: str) -> str:
+        if name and (name not in FAULTS or not FAULTS[name].status):
+            refusals = ", ".join(known for known, fault in FAULTS.items() if fault.status)
+            raise ValueError(f"unknown refusal '{name}'; known: {refusals}")
+        return name
+
 
 class Script:
     """Rules in order; the first that matches and is not used up replies, else the behaviour `otherwise`."""
 
-    def __init__(self, rules: Sequence[Rule] = (), otherwise: str = "faithful") -> None:
+    def __init__(
+        self, rules: Sequence[Rule] = (), otherwise: str = "faithful", *, batch_ms: int = 0, batch_fault: str = ""
+    ) -> None:
+        self.batch_ms = batch_ms
+        self.batch_fault = batch_fault
         self._rules = tuple(rules)
         self._otherwise = otherwise
         self._used = [0] * len(self._rules)
@@ -133,7 +149,7 @@ class Script:
                 f"{place}: {first['msg'].removeprefix('Value error, ')}.",
                 "See docs/scripted.md for the form.",
             ) from None
-        return cls(read.rules, read.otherwise)
+        return cls(read.rules, read.otherwise, batch_ms=read.batch_ms, batch_fault=read.batch_fault)
 
     def reply(self, asked: Asked) -> Reply:
         """What to say, using up the rule that says it."""

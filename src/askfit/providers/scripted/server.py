@@ -15,8 +15,10 @@ from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from askfit.providers.scripted import anthropic_wire, openai_wire
+from askfit.providers.scripted import anthropic_wire, batches, openai_wire
+from askfit.providers.scripted.batches import Refused, Shelf
 from askfit.providers.scripted.behaviours import (
+    FAULTS,
     Asked,
     Fault,
     Malformed,
@@ -41,6 +43,10 @@ PING_S = 0.05
 WRONG_KEY = "wrong"  # refused with 401; any other key passes
 CACHE_MINIMUM_TOKENS = 1024  # of a model that askfit has no facts of
 SHOWN_HEADERS = ("content-type", "user-agent", "anthropic-version", "anthropic-beta", "x-stainless-retry-count")
+
+
+# The fault that stands instead of an answer if any, the reply, and what its input costs.
+Decided = tuple[tuple[str, Fault] | None, Reply, Charge]
 
 
 class Answer(Protocol):
@@ -101,6 +107,7 @@ class ScriptedServer:
         self.script = script or Script()
         self.requests: list[Seen] = []
         self.cache = PromptCache(clock)
+        self.batches = Shelf(clock)
         self._minimums = minimums or {}
         self._port = port
         self._socket: socket.socket | None = None
@@ -122,6 +129,7 @@ class ScriptedServer:
         self.script = script or Script()
         self.requests.clear()
         self.cache.clear()
+        self.batches.batches.clear()
 
     # ------------------------------------------------------------ life
 
@@ -198,33 +206,31 @@ class ScriptedServer:
         return Starlette(
             routes=[
                 Route(anthropic_wire.PATH, messages, methods=["POST"]),
+                *(Route(path, self._batches, methods=["GET", "POST", "DELETE"]) for path in batches.PATHS),
                 Route(openai_wire.PATH, completions, methods=["POST"]),
                 Route("/v1/models", models),
                 Route("/_requests", seen),
             ]
         )
 
-    async def _answer(self, request: Request, wire: Wire) -> Response:
-        from starlette.responses import JSONResponse
-
+    async def _see(self, request: Request) -> Seen:
         raw = await request.body()
         try:
             body = json.loads(raw)
         except ValueError:
             body = {}
         shown = {name: value for name, value in request.headers.items() if name in SHOWN_HEADERS}
-        seen = Seen(request.url.path, body, raw, shown)
-        self.requests.append(seen)
+        self.requests.append(Seen(request.url.path, body, raw, shown))
+        return self.requests[-1]
+
+    async def _answer(self, request: Request, wire: Wire) -> Response:
+        from starlette.responses import JSONResponse
+
+        seen = await self._see(request)
+        body = seen.body
         request_id = f"req_{len(self.requests):06d}"
         headers = wire.headers(request_id, len(self.requests))
-        try:
-            fault, reply, charge = self._decide(request, body, wire)
-        except Malformed as error:
-            fault, reply, charge = (
-                ("bad_request", Fault("", 400, "invalid_request_error", str(error))),
-                Reply(),
-                Charge(),
-            )
+        fault, reply, charge = self._refused(request, wire) or self._replied(body, wire)
         if fault:
             name, failure = fault
             seen.status = failure.status
@@ -242,15 +248,62 @@ class ScriptedServer:
         seen.sent, seen.finished = reply.text, True
         return JSONResponse(answer.whole(reply.pieces, reply.finish_reason, tokens), headers=headers)
 
-    def _decide(
-        self, request: Request, body: dict[str, Any], wire: Wire
-    ) -> tuple[tuple[str, Fault] | None, Reply, Charge]:
-        """The fault that stands instead of an answer, or the reply and what its input costs."""
+    # ------------------------------------------------------------ batches
+
+    async def _batches(self, request: Request) -> Response:
+        """Whatever is asked of batches: its method and its path say what."""
+        from starlette.responses import JSONResponse, Response
+
+        seen = await self._see(request)
+        request_id = f"req_{len(self.requests):06d}"
+        headers = anthropic_wire.headers(request_id, len(self.requests))
+        name = "key_refused" if self._refused(request, anthropic_wire) else self.script.batch_fault
+        try:
+            if name:
+                raise Refused(name, FAULTS[name])
+            asked = batches.Request(request.method, **request.path_params, body=seen.body)
+            said = batches.said(self.batches, asked, str(request.base_url), self.script.batch_ms / 1000, self._result)
+        except Refused as error:
+            seen.status = error.fault.status
+            message = error.fault.message.replace("{model}", "")
+            told = anthropic_wire.error_body(error.fault, error.name, message, request_id)
+            return JSONResponse(told, error.fault.status, headers)
+        seen.status, seen.finished = 200, True
+        if isinstance(said, bytes):
+            return Response(said, headers=headers, media_type="application/x-jsonl")
+        return JSONResponse(said, headers=headers)
+
+    def _result(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One request's result. A fault of a stream is none here: the provider hears its own stream to the end."""
+        fault, reply, charge = self._replied(dict(params), anthropic_wire)
+        if reply.in_batch in ("expired", "canceled"):
+            return {"type": reply.in_batch}
+        if fault or reply.in_batch == "errored":
+            name, failure = fault or ("server_error", FAULTS["server_error"])
+            told = failure.message.format(model=params.get("model", ""))
+            return {"type": "errored", "error": anthropic_wire.error_body(failure, name, told, "")}
+        tokens = reply.usage.output_tokens if reply.usage else estimated(reply.text)
+        message = anthropic_wire.Answer(params, charge).whole(reply.pieces, reply.finish_reason, tokens)
+        return {"type": "succeeded", "message": message | {"usage": message["usage"] | {"service_tier": "batch"}}}
+
+    # ------------------------------------------------------------ what is said
+
+    def _refused(self, request: Request, wire: Wire) -> Decided | None:
+        """What a key is told that is wrong, or missing where one is needed."""
         sent = request.headers.get("x-api-key") or request.headers.get("authorization", "")  # SDKs differ by version
         key = sent.removeprefix("Bearer ")
         if key == WRONG_KEY or (wire.AUTH_REQUIRED and not key):
-            refused = behave("key_refused", wire.read(body))
-            return ("key_refused", refused.as_fault()), refused, Charge()
+            return ("key_refused", FAULTS["key_refused"]), Reply(), Charge()
+        return None
+
+    def _replied(self, body: dict[str, Any], wire: Wire) -> Decided:
+        """The fault that stands instead of an answer, or the reply and what its input costs."""
+        try:
+            return self._decide(body, wire)
+        except Malformed as error:
+            return ("bad_request", Fault("", 400, "invalid_request_error", str(error))), Reply(), Charge()
+
+    def _decide(self, body: dict[str, Any], wire: Wire) -> Decided:
         asked = wire.read(body)
         model, _, named = asked.model.partition("@")
         if named and not is_behaviour(named):
