@@ -78,6 +78,7 @@ async def test_a_call_is_one_row_from_reservation_to_outcome(make_site: MakeSite
         "cache_read_tokens": 60, "cache_write_tokens": 30, "cache_write_1h_tokens": 10, "estimated": 0,
         "reserved_nanos": 500, "cost_nanos": 120, "ttft_ms": 250.0, "total_ms": 900.0,
         "over_length": None, "retracted": None, "abstain_reason": None, "despite_hit": None, "repairs": None,
+        "batch": 0,
     }  # fmt: skip
 
 
@@ -140,6 +141,38 @@ async def test_what_a_dead_process_held_counts_and_becomes_a_lost_call(make_site
         "asleep": ("settled", "ok", 40),
         "fresh": ("reserved", "", 0),
     }
+
+
+async def check_batch(settings: Settings) -> None:
+    """A ledger from before batches is carried forward; a batch's call is lost after two days, not after minutes."""
+    store = open_store(settings)
+    await store.migrate("ledger", SCHEMA[:3])
+    await store.run(lambda connection: connection.execute(text(MANY), many(3)))
+    await store.aclose()
+    clock = Clock()
+    async with opened(settings, clock) as ledger:
+        await ledger.reserve(attempt("sent", batch=True), 500, AMPLE)
+        await ledger.reserve(attempt("left", batch=True), 400, AMPLE)
+        for hours, open_still in ((26, 2), (49, 0)):
+            clock.now = NOON + hours * 3600
+            await ledger.purge(30)
+            assert sum(row["state"] == "reserved" and bool(row["batch"]) for row in await rows(ledger)) == open_still
+        await ledger.settle(attempt("sent", batch=True), outcome(120))
+        found = {row["id"]: row for row in await rows(ledger)}
+    assert not any(found[name]["batch"] for name in ("m0", "m1", "m2"))
+    told = {name: (found[name]["outcome"], found[name]["cost_nanos"]) for name in ("sent", "left")}
+    assert told == {"sent": ("ok", 120), "left": ("lost", 400)}
+
+
+async def test_a_batch_s_calls_wait_for_their_day(make_site: MakeSite) -> None:
+    """Its answers come within a day, and its owner may collect them later still."""
+    await check_batch(make_site({}))
+
+
+@pytest.mark.postgres
+async def test_a_batch_s_calls_wait_for_their_day_on_postgresql(postgres: Settings) -> None:
+    """The same on the other database, its old tables included."""
+    await check_batch(postgres)
 
 
 FULL_SUM = """SELECT COALESCE(SUM(CASE WHEN at_ms >= :day THEN charged ELSE 0 END), 0), COALESCE(SUM(charged), 0)
