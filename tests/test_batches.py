@@ -250,6 +250,7 @@ async def test_a_run_that_is_stopped_is_collected_by_the_next_without_a_second_b
     model.script = Script.of({"batch_ms": 3_600_000})
     said = _interrupted(site, model)
     assert "0 of 3 postings are judged" in said and "3 are in a batch" in said
+    model.script = Script()
     held = await calls(site)
     assert [(row["state"], row["batch"]) for row in held] == [("reserved", 1)] * 3
     _end_all(model)
@@ -264,15 +265,32 @@ async def test_a_run_that_is_stopped_is_collected_by_the_next_without_a_second_b
     assert not model.requests, "what is collected is closed"
 
 
-async def test_ctrl_c_while_a_batch_is_sent_waits_until_it_is_noted(site: Path, model: ScriptedServer) -> None:
-    """A request that is on its way may be taken: its id is kept before the run ends."""
-    model.script = Script.of({"batch_ms": 3_600_000})
-    run = asyncio.create_task(ranked(site, model))
-    while not created(model) and not run.done():  # noqa: ASYNC110 - the server runs in a thread
-        await asyncio.sleep(0.001)
-    run.cancel()
-    with pytest.raises(asyncio.CancelledError):
+class Dawdling(Script):
+    """Takes its time to take a batch."""
+
+    @property
+    def batch_ms(self) -> int:
+        time.sleep(0.5)
+        return 3_600_000
+
+    @batch_ms.setter
+    def batch_ms(self, given: int) -> None:
+        pass
+
+
+def test_ctrl_c_while_a_batch_is_sent_waits_until_it_is_noted(site: Path, model: ScriptedServer) -> None:
+    """A request that is on its way may be taken: its id is kept before the run, and its loop, end."""
+    model.script = Dawdling()
+
+    async def stopped() -> None:
+        run = asyncio.create_task(ranked(site, model))
+        while not created(model) and not run.done():  # noqa: ASYNC110 - the server runs in a thread
+            await asyncio.sleep(0.001)
+        run.cancel()
         await run
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(stopped())
     (id_,) = model.batches.batches
     assert id_ in (site / "jobs" / STATE_FILE).read_text(encoding="utf-8")
 
