@@ -323,10 +323,10 @@ def test_a_month_past_the_budget_is_said_to_stop_there() -> None:
 
 
 def test_nobody_waiting_means_a_batch_would_do_at_half_the_price() -> None:
-    """Told with both prices, and that askfit streams all the same."""
+    """Told with both prices, and which command sends one."""
     told = advise(case(shape("synthesis", 1, "no value", felt=False)))
     line = topic(told, "delivery")
-    assert line.advice == "a batch would do" and "askfit has no batch runs" in line.why
+    assert line.advice == "a batch would do" and "`askfit fit DIR`" in line.why
     streamed, batched = (float(amount) for amount in re.findall(r"\$([\d.]+)", line.sums[0]))
     assert batched == pytest.approx(streamed / 2, abs=0.01)
 

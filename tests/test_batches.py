@@ -130,20 +130,63 @@ async def test_a_batch_judges_as_single_calls_do(site: Path, model: ScriptedServ
     assert single(model) == 3
 
 
-async def test_cache_reads_and_writes_of_a_batch_are_in_its_rows(site: Path, model: ScriptedServer) -> None:
-    """The matrix is marked for five minutes; what the provider counts by lifetime is what is charged."""
+def lengthen(site: Path) -> None:
+    """A matrix that is long enough to be cached."""
     rows = "".join(f"Skill number {number},3,2,{'Used in many projects. ' * 12}\n" for number in range(60))
     (site / "skills.csv").write_text(FILES["skills.csv"] + rows, encoding="utf-8")
-    await ranked(site, model)
-    (body,) = [seen.body for seen in model.requests if seen.path == PATH]
-    marks = [block["cache_control"] for one in body["requests"] for block in one["params"]["system"][-1:]]
-    assert marks == [{"type": "ephemeral", "ttl": "5m"}] * 3
+
+
+def marks(server: ScriptedServer) -> list[list[str]]:
+    """For each batch that was sent, the lifetime that each of its requests marks; "" for none."""
+    return [
+        [one["params"]["system"][-1].get("cache_control", {}).get("ttl", "") for one in seen.body["requests"]]
+        if isinstance(seen.body["requests"][0]["params"]["system"], list)
+        else [""] * len(seen.body["requests"])
+        for seen in server.requests
+        if seen.path == PATH
+    ]
+
+
+async def test_one_goes_ahead_so_that_the_others_read_the_matrix_from_the_cache(
+    site: Path, model: ScriptedServer
+) -> None:
+    """It writes for an hour, they read; what the provider counts by lifetime is what is charged, at half."""
+    lengthen(site)
+    report = await ranked(site, model)
+    assert report.ok and marks(model) == [["1h"], ["1h", "1h"]]
     found = await calls(site)
-    assert sorted(row["cache_write_tokens"] > 0 for row in found) == [False, False, True]
+    assert sorted(row["cache_write_1h_tokens"] > 0 for row in found) == [False, False, True]
     assert sum(row["cache_read_tokens"] > 0 for row in found) == 2
     for row in found:
         names = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens")
         assert row["cost_nanos"] == cost_nanos(SONNET, Usage(*(row[name] for name in names)), batch=True)
+        assert row["cost_nanos"] <= row["reserved_nanos"]
+
+
+async def test_where_nothing_is_cached_the_others_are_not_marked(site: Path, model: ScriptedServer) -> None:
+    """A mark that brings nothing only costs: the one that went ahead has shown it."""
+    lengthen(site)
+    model.script = Script.of([COUNTED])  # counts neither reads nor writes
+    report = await ranked(site, model)
+    assert report.ok and marks(model) == [["1h"], ["", ""]]
+
+
+async def test_two_postings_are_not_worth_a_round_of_their_own(site: Path, model: ScriptedServer) -> None:
+    """To write once and read once costs more than to send twice."""
+    lengthen(site)
+    (site / "jobs" / "mixed.md").unlink()
+    await ranked(site, model)
+    assert marks(model) == [["", ""]]
+
+
+async def test_who_stopped_after_the_first_round_goes_on_with_the_second(site: Path, model: ScriptedServer) -> None:
+    """What the first has written is still there: no other goes ahead."""
+    lengthen(site)
+    await _sent(site, model)
+    assert [len(batch) for batch in marks(model)] == [1]
+    model.script = Script()
+    report = await ranked(site, model)
+    assert report.ok and marks(model) == [["1h"], ["1h", "1h"]]
 
 
 async def test_what_is_judged_by_a_batch_is_not_judged_again(site: Path, model: ScriptedServer) -> None:
@@ -217,7 +260,7 @@ def test_it_says_before_what_it_will_do(site: Path, model: ScriptedServer, capsy
     assert _run(site, model, "fit", "jobs", "--json") == 0
     told = capsys.readouterr()
     said = " ".join(told.err.split())
-    assert "3 postings go to anthropic:claude-sonnet-4-6 as one batch: $" in said and "24 hours" in said
+    assert "3 postings go to anthropic:claude-sonnet-4-6 in a batch, for $" in said and "24 hours" in said
     assert [each["batched"] for each in json.loads(told.out)["ranking"]] == [True] * 3
     assert _run(site, model, "fit", "jobs/product.md", "--batch", "--json") == 2
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "batch_of_one"
@@ -249,7 +292,7 @@ async def test_a_run_that_is_stopped_is_collected_by_the_next_without_a_second_b
     """Nothing is paid twice: one batch, three rows, and the money of the first run's reservation is given back."""
     model.script = Script.of({"batch_ms": 3_600_000})
     said = _interrupted(site, model)
-    assert "0 of 3 postings are judged" in said and "3 are in a batch" in said
+    assert "0 of 3 postings are judged" in said and "goes on with a batch of 3" in said
     model.script = Script()
     held = await calls(site)
     assert [(row["state"], row["batch"]) for row in held] == [("reserved", 1)] * 3

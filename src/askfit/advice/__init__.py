@@ -288,11 +288,11 @@ def _delivery(case: Case, model: str, cost: Month | None) -> Line:
     if case.shape.latency_felt:
         why = "Somebody waits: the first words shall come at once."
         return Line("delivery", "stream", why, (), _tiers(case, model))
-    why = "Nobody waits: a batch run within a day costs half. askfit has no batch runs; it streams, at the full price."
+    why = "Nobody waits: a batch costs half. `askfit fit DIR` sends a folder in one; what visitors ask is streamed."
     half = _month(case, model, batch=True)
     if not cost or not half or half.nanos >= cost.nanos:
         return Line(
-            "delivery", "a batch would do", "Nobody waits. askfit streams all the same.", (), _tiers(case, model)
+            "delivery", "a batch would do", "Nobody waits, but a batch costs no less here.", (), _tiers(case, model)
         )
     sums = (f"A month: {usd(cost.nanos)} streamed, {usd(half.nanos)} in batches",)
     return Line("delivery", "a batch would do", why, sums, _tiers(case, model))

@@ -15,19 +15,24 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from askfit.batches import MOST_CALLS, Answered, Batch
+from askfit.caching import Ttl
 from askfit.cli.progress import err, progress, waits
 from askfit.cli.show import usd
 from askfit.errors import AskfitError, BudgetSpent, ProviderError, UsageError
 from askfit.fit import assess, call_for
 from askfit.fit.posting import Posting, read_posting
 from askfit.gateway import LASTING
-from askfit.models import facts, max_cost_nanos
+from askfit.models import max_cost_nanos
+from askfit.routing import cache_plan
+from askfit.text import estimate_tokens
 from askfit.types import NANOS_PER_USD, Assessment, Call, Fault, Usage
 
 if TYPE_CHECKING:
     from askfit.cli.ranking import Run
 
 FIRST_LOOK_S, LAST_LOOK_S, SLOWER = 1.0, 60.0, 1.5  # between two looks at a batch: ever longer, at most a minute
+HOUR_MS = 3_600_000  # for so long the provider keeps what one batch writes for the next
+FEWEST_TO_CACHE = 3  # postings: two that share a written matrix cost more than two that do not
 MOST_FAILED_LOOKS = 10  # in a row: some minutes without the provider
 NOT_SERVED = frozenset({"provider_model_unknown", "provider_bad_request"})  # by whoever stands at the base URL
 
@@ -40,6 +45,10 @@ class Offer:
     call: Call
     most_nanos: int  # that it can cost in a batch
     alone_nanos: int  # by itself
+
+    def unmarked(self) -> Offer:
+        """Without a mark for the cache: where nothing is read from it, writing only costs."""
+        return replace(self, call=_marked(self.call, ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +72,27 @@ async def judge_batch(run: Run, texts: Mapping[str, str], *, wanted: bool | None
             f"--batch needs a model of Anthropic and its key; {run.model} would judge these postings.",
             "Set ANTHROPIC_API_KEY, or leave --batch out.",
         )
-    left = dict(texts)
+    left, warm = dict(texts), False
     keys = {run.key(text) for text in texts.values()}
-    before = [Sent(batch, stop=wanted is False or not keys & _keys(batch)) for batch in _ours(run)]
-    out = set[str]().union(*(_keys(sent.batch) for sent in before))
-    fresh = {file: text for file, text in texts.items() if run.key(text) not in out}
-    after = await _send(run, fresh, forced=bool(wanted)) if fresh and _is_wanted(run, wanted) else []
-    for sent in [*before, *after]:
-        answers = await _collected(run, sent, quiet=quiet)
-        await run.purse.settle(sent.held_nanos, 0)
-        with progress(f"Reading {len(answers)} answers", quiet=quiet) as tick:
-            for at, answered in enumerate(answers, 1):
-                await _take(run, answered, left)
-                tick(at, len(answers))
-        run.kept.close_batch(sent.batch)
-    told = {fault.file for fault in run.faults}
-    return {file: text for file, text in left.items() if file not in told}
+    for batch in _ours(run):
+        stop = wanted is False or not keys & {item.note for item in batch.items}
+        answers = await _finished(run, Sent(batch, stop=stop), left, quiet=quiet)
+        warm |= not stop and _cached(answers) and time.time() * 1000 - batch.sent_ms < HOUR_MS
+    if _is_wanted(run, wanted):
+        await _send_all(run, left, warm=warm, forced=bool(wanted), quiet=quiet)
+    return _untold(run, left)
 
 
 def waiting(run: Run) -> str:
     """What is still on its way when a run is stopped; "" where nothing is."""
     count = sum(len(batch.items) for batch in _ours(run, quiet=True))
-    return f" {count} are in a batch that {run.model} goes on with." if count else ""
+    return f" {run.model} goes on with a batch of {count}." if count else ""
+
+
+def _untold(run: Run, left: Mapping[str, str]) -> dict[str, str]:
+    """Those of which no fault is told."""
+    told = {fault.file for fault in run.faults}
+    return {file: text for file, text in left.items() if file not in told}
 
 
 def max_cost_reached() -> UsageError:
@@ -97,10 +105,6 @@ def _is_wanted(run: Run, wanted: bool | None) -> bool:
         return wanted
     felt = run.site.settings.features[run.feature].shape.latency_felt
     return not felt and run.site.gateway.batches.takes(run.model)
-
-
-def _keys(batch: Batch) -> set[str]:
-    return {item.note for item in batch.items}
 
 
 def _ours(run: Run, *, quiet: bool = False) -> list[Batch]:
@@ -120,32 +124,52 @@ def _ours(run: Run, *, quiet: bool = False) -> list[Batch]:
 # ---------------------------------------------------------------- sending
 
 
-async def _send(run: Run, texts: Mapping[str, str], *, forced: bool) -> list[Sent]:
-    """Send as many as --max-cost and the budget allow; what they do not allow is a fault of its file."""
+async def _send_all(run: Run, left: dict[str, str], *, warm: bool, forced: bool, quiet: bool) -> None:
+    """Send as many as --max-cost and the budget allow, and judge by what comes; the others are faults of their files.
+
+    One goes ahead where the others can read from the cache what it writes (`warm`: another has done so): together they
+    would all write. What the provider's guide advises, and its arithmetic, stand in docs/decisions/batch.md.
+    """
+    texts = {file: text for file, text in _untold(run, left).items() if file not in run.unbatched}
+    if not texts:
+        return
     run.kept.check_writable()
     offers = await _affordable(run, await _offers(run, texts), texts)
-    sent: list[Sent] = []
+    if not warm and len(offers) < FEWEST_TO_CACHE:
+        offers = [offer.unmarked() for offer in offers]
+    ahead = not warm and any(offer.call.prompt.cache_ttl for offer in offers)
+    if offers:
+        _announce(run, offers, ahead=ahead)
     while offers:
-        _announce(run, offers[:MOST_CALLS])
-        calls = [(offer.key, offer.call) for offer in offers]
+        part = offers[: 1 if ahead else MOST_CALLS]
+        calls = [(offer.key, offer.call) for offer in part]
         try:
             batch, spent = await run.site.gateway.batches.send(run.model, calls, run.kept.open_batch)
         except (BudgetSpent, ProviderError) as error:
-            await run.purse.settle(_most(offers), 0)
-            if not forced and error.code in NOT_SERVED:
-                err.print(escape(f"The batch was not taken, so they are judged one by one. ({error.message})"))
-            elif sent or run.ranked:
-                _refuse(run, offers, texts, error)
-            else:
-                raise UsageError(error.code, error.message, error.next_step) from None
-            return sent
+            await _give_up(run, offers, texts, error, forced=forced)
+            return
         taken, offers = offers[: len(batch.items)], offers[len(batch.items) :]
-        sent.append(Sent(batch, _most(taken)))
         if spent:
             await run.purse.settle(_most(offers), 0)
             _refuse(run, offers, texts, spent)
-            return sent
-    return sent
+            offers = []
+        answers = await _finished(run, Sent(batch, _most(taken)), left, quiet=quiet)
+        if ahead and not _cached(answers):
+            offers = [offer.unmarked() for offer in offers]
+        ahead = False
+
+
+async def _give_up(
+    run: Run, offers: Sequence[Offer], texts: Mapping[str, str], error: AskfitError, *, forced: bool
+) -> None:
+    """A batch was not taken: an endpoint without batches is asked one by one, unless a batch was asked for."""
+    await run.purse.settle(_most(offers), 0)
+    if not forced and error.code in NOT_SERVED:
+        err.print(escape(f"The batch was not taken, so they are judged one by one. ({error.message})"))
+    elif run.ranked:
+        _refuse(run, offers, texts, error)
+    else:
+        raise UsageError(error.code, error.message, error.next_step) from None
 
 
 async def _offers(run: Run, texts: Mapping[str, str]) -> list[Offer]:
@@ -161,19 +185,25 @@ async def _offers(run: Run, texts: Mapping[str, str]) -> list[Offer]:
             run.tell(error, file)
             continue
         if call:
-            call = _cached(run.model, call, many=len(texts) > 1)
+            call = _marked(call, _ttl(run.model, call))
             alone = run.most_nanos(await asyncio.to_thread(read_posting, text))
             offers[key] = Offer(key, call, max_cost_nanos(run.model, call.prompt, batch=True), alone)
     return list(offers.values())
 
 
-def _cached(model: str, call: Call, *, many: bool) -> Call:
-    """Five minutes pay from a hit in five, an hour from one in two: how many a batch has nobody promises.
+def _ttl(model: str, call: Call) -> Ttl:
+    """An hour, for a batch often takes longer than five minutes; "" where the matrix is too short to be cached."""
+    return cache_plan(model, estimate_tokens(call.prompt.prefix)).ttl
 
-    The arithmetic: docs/decisions/batch.md.
-    """
-    marked = many and "5m" in facts(model).ttls
-    return replace(call, prompt=replace(call.prompt, cache_ttl="5m" if marked else ""))
+
+def _marked(call: Call, ttl: Ttl) -> Call:
+    return replace(call, prompt=replace(call.prompt, cache_ttl=ttl))
+
+
+def _cached(answers: Sequence[Answered]) -> bool:
+    """Has one of them left the shared part in the cache, or found it there?"""
+    usages = [answered.settled.usage for answered in answers]
+    return any(usage.cache_read_tokens or usage.cache_write_tokens for usage in usages)
 
 
 async def _affordable(run: Run, offers: list[Offer], texts: Mapping[str, str]) -> list[Offer]:
@@ -196,19 +226,37 @@ def _refuse(run: Run, offers: Sequence[Offer], texts: Mapping[str, str], error: 
     run.faults += [Fault(error.code, file, error.message, error.next_step) for file in files]
 
 
-def _announce(run: Run, offers: Sequence[Offer]) -> None:
+def _announce(run: Run, offers: Sequence[Offer], *, ahead: bool) -> None:
     """Before anything is spent: how many, for how much, for how long."""
     many = "1 posting goes" if len(offers) == 1 else f"{len(offers)} postings go"
     alone = usd(sum(offer.alone_nanos for offer in offers))
+    rounds = "It may take up to 24 hours; most take less than one."
+    if ahead:
+        rounds = (
+            "One goes ahead, so that the others find your matrix in the cache: two rounds of up to 24 hours, though "
+            "most take less than one."
+        )
     err.print(
         escape(
-            f"{many} to {run.model} as one batch: {usd(_most(offers))} at most ({alone} one by one). It may take up "
-            "to 24 hours. Ctrl-C leaves it at work, and the same command collects it."
+            f"{many} to {run.model} in a batch, for {usd(_most(offers))} at most (one by one {alone} at most). "
+            f"{rounds} Ctrl-C leaves it at work, and the same command collects it."
         )
     )
 
 
 # ---------------------------------------------------------------- collecting
+
+
+async def _finished(run: Run, sent: Sent, left: dict[str, str], *, quiet: bool) -> tuple[Answered, ...]:
+    """Wait for a batch, rank what it brings, and close it."""
+    answers = await _collected(run, sent, quiet=quiet)
+    await run.purse.settle(sent.held_nanos, 0)
+    with progress(f"Reading {len(answers)} answers", quiet=quiet) as tick:
+        for at, answered in enumerate(answers, 1):
+            await _take(run, answered, left)
+            tick(at, len(answers))
+    run.kept.close_batch(sent.batch)
+    return answers
 
 
 async def _collected(run: Run, sent: Sent, *, quiet: bool) -> tuple[Answered, ...]:
