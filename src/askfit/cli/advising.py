@@ -21,6 +21,7 @@ from askfit.ask.prompt import MOST_PASSAGE_TOKENS, Shared, contents_prefix, whol
 from askfit.cli.show import out
 from askfit.config import DECLARED, Settings, Shape
 from askfit.corpus import Corpus, load_corpus
+from askfit.declared import chat_instructions, check_declared
 from askfit.errors import UsageError
 from askfit.fit.judgement import SCHEMA, matrix_text
 from askfit.ledger import DAY_MS, Ledger, UsageRow
@@ -74,6 +75,7 @@ class Measured:
 async def run(settings: Settings, options: Options, today: date) -> tuple[Advice, ...]:
     """Advice on one feature, declared or described, or on all."""
     check_model_names(settings)
+    check_declared(settings)
     declared = {name: feature.shape for name, feature in settings.features.items()}
     shapes = _asked_for(declared, options)
     measured = await _measure(settings)
@@ -209,7 +211,7 @@ def _reads_pages(settings: Settings, name: str, corpus: Corpus) -> Reads:
     """As make_prompt sends them: instructions, then all pages, or their titles and the passages found."""
     # Counted in the form that the small model is given: with documents to cite, where it cites by itself.
     model, shared = model_of(settings, "small"), Shared(corpus)
-    instructions = load_prompt("ask").render(name=settings.site.name)
+    instructions, _ = chat_instructions(settings, settings.features[name])
     cited = Prompt(f"{instructions}\n\n{load_prompt('ask_citing').text}", "", (), 0, documents=whole_documents(shared))
     fresh = _fresh(settings.features[name].shape)
     whole = _tokens(model, Prompt(instructions, whole_prefix(shared), (), 0, cited=cited))

@@ -10,6 +10,7 @@ from typing import Any
 
 from askfit.config import Settings
 from askfit.corpus import Corpus, load_corpus
+from askfit.declared import check_declared
 from askfit.errors import AskfitError
 from askfit.gateway import Gateway
 from askfit.ledger import Ledger
@@ -98,6 +99,7 @@ async def check(settings: Settings, *, live: bool = False, quiet: bool = False) 
     from askfit.cli.progress import progress
 
     check_model_names(settings)
+    check_declared(settings)
     with progress("Reading the site", quiet=quiet) as tick:
         corpus = await asyncio.to_thread(load_corpus, settings, tick)
     corpus.close()

@@ -29,7 +29,7 @@ from askfit.routing import has_key, model_of
 from askfit.site import Site, open_site
 from askfit.store import Store
 
-PROMPTS = ("ask", "ask_citing", "fit")
+PROMPTS = ("ask", "ask_citing", "fit", "own_chat", "own_form")
 
 
 class _Ledger(RunLedger):
@@ -119,7 +119,7 @@ async def opened(
 def _changed(settings: Settings, feature: str, names: dict[str, str], folder: Path, most_cost_usd: float) -> Settings:
     file = settings.file
     # Strict: what a model states without a ground is counted, whatever the owner lets stand.
-    declared = file.features[feature].model_copy(update={"fallback": (), "ground": "strict"})
+    declared = file.features[feature].model_copy(update={"fallback": (), "ground": "strict", "reuse_hours": 0.0})
     features = {name: declared.model_copy(update={"model": model}) for model, name in names.items()}
     bound = {"per_day_usd": most_cost_usd, "per_month_usd": most_cost_usd, "when_spent": "refuse"}
     update = {
@@ -133,4 +133,5 @@ def _changed(settings: Settings, feature: str, names: dict[str, str], folder: Pa
 
 def _known(site: Site) -> str:
     shas = [site.corpus.sha, site.matrix.sha if site.matrix else "", *(load_prompt(name).sha for name in PROMPTS)]
-    return json.dumps([__version__, site.settings.site.model_dump(mode="json"), shas], default=str)
+    own = sorted(site.settings.texts.items())
+    return json.dumps([__version__, site.settings.site.model_dump(mode="json"), shas, own], default=str)

@@ -53,7 +53,7 @@ async def stream(site: Site, posting: str, *, visitor: str = "", feature: str = 
     showing = Showing(audit, secrets.token_urlsafe(16), feature)
     if audit.posting.problem:
         await _record(site, showing, visitor)
-        chat = next((one.path for one in site.settings.features.values() if one.kind == "chat"), "")
+        chat = site.settings.path_of("chat")
         for event in showing.insufficient(posting, chat):
             yield event
         return

@@ -368,6 +368,10 @@ def _add_service_routes(app: FastAPI, settings: Settings) -> None:
     async def index() -> HTMLResponse:
         return HTMLResponse(pages.index_page(settings))
 
+    @app.get("/features.json", summary="The features as declared: where they are and what they take")
+    async def features() -> pages.Features:
+        return pages.features_of(settings)
+
     @app.get("/healthz", summary="Alive")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
