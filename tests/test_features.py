@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -219,6 +220,230 @@ async def test_a_summary_is_gated_and_compared_by_samples(example: Example, mode
     assert len(model.requests) == 6  # nothing is given again where models are measured
 
 
+# ---------------------------------------------------------------- a form of the owner's
+
+TALKS = "/talk-match"
+LIVE = "Live operations: event calendars, seasons, rewards that do not break the economy"
+LIVE_ROW, NO_ROW = 67, 9_999
+
+
+def call_of(settings: Settings, name: str = "playable-futures") -> str:
+    return (settings.root / "calls" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def topic(row: int, quote: str = LIVE, depth: str = "own practice", why: str = "Live operations at level 5.") -> Any:
+    return {"row": row, "depth": depth, "quote": quote, "why": why}
+
+
+def a_form(**fields: Any) -> dict[str, Any]:
+    told = "The call looks for talks of 25 minutes, and live operations are borne."
+    return {"match": "good match", "summary": told, "topics": [topic(LIVE_ROW)], "stories": [], "missing": []} | fields
+
+
+async def matched(settings: Settings, text: str = "") -> dict[str, Any]:
+    async with visiting(settings) as one:
+        answer = await one.post(TALKS, json={"posting": text or call_of(settings)})
+    assert answer.status_code == 200, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+def codes(document: Mapping[str, Any]) -> list[str]:
+    return [notice["code"] for notice in document["notices"]]
+
+
+async def test_a_form_is_filled_without_a_model(example: Example) -> None:
+    """Rules fill it: rows that lines name, pages that speak of the same, what neither bears; and that is told."""
+    settings = example("talks")
+    filled = await matched(settings)
+    output = filled["output"]
+    assert (filled["provider"], codes(filled)) == ("builtin", ["builtin"])
+    assert output["match"] == "good match"
+    assert {
+        key: value
+        for each in output["topics"]
+        if each["row"] == LIVE_ROW
+        for key, value in each.items()
+        if key != "why"
+    } == {"row": LIVE_ROW, "depth": "own practice", "quote": LIVE}
+    assert output["missing"][-1] == "Netcode for real-time multiplayer"
+    async with open_site(settings) as site:
+        for story in output["stories"]:
+            assert story["site_quote"] in site.corpus.sections[story["section"] - 1].text
+    assert (await rows_of(settings))["talks builtin:builtin"].calls == 1
+    other = await matched(settings, call_of(settings, "cluster-days"))
+    assert (other["output"]["match"], other["output"]["topics"]) == ("no match", [])
+
+
+async def test_a_form_streams_start_notices_and_one_done(example: Example) -> None:
+    """`done` carries the whole form, as the document has it."""
+    settings = example("talks")
+    async with visiting(settings) as one:
+        events = events_of((await one.post(TALKS, json={"posting": call_of(settings)}, headers=STREAM)).text)
+        empty = await one.post(TALKS, json={"posting": " "})
+    assert [name for name, _ in events] == ["start", "notice", "done"]
+    assert events[0][1]["feature"] == "talks"
+    assert events[-1][1]["output"]["match"] == "good match"
+    assert empty.status_code == 422
+
+
+async def test_a_sound_form_of_a_model_is_shown_as_it_is(example: Example, model: ScriptedServer) -> None:
+    """Nothing of it is changed, and what it cost stands in the ledger under the feature's name."""
+    settings = example("talks", model)
+    model.script = Script.of([{"json": a_form(missing=["Netcode for real-time multiplayer"])}])
+    filled = await matched(settings)
+    assert filled["output"] == a_form(missing=["Netcode for real-time multiplayer"])
+    assert (filled["left_out"], codes(filled)) == ([], [])
+    assert filled["provider"] == "anthropic"
+    shown = [part["text"] for block in filled["shown"] for item in block["items"] for part in item]
+    assert "Live operations · level 5" in shown
+    row = (await rows_of(settings))["talks anthropic:claude-sonnet-4-6"]
+    assert (row.calls, row.cost_nanos > 0) == (1, True)
+
+
+async def test_invented_rows_and_quotes_fall_with_their_items(example: Example, model: ScriptedServer) -> None:
+    """Rows that do not exist, quotes that stand nowhere, sections without them: left out, counted, told."""
+    settings = example("talks", model)
+    async with open_site(settings) as site:
+        private = next(number for number in range(2, 300) if site.matrix and site.matrix.row(number) is None)
+        number = next(at for at, one in enumerate(site.corpus.sections, 1) if "Softlaunch Day" in one.text)
+    told = "I gave the talk “Stopping a game well” at Softlaunch Day in Copenhagen on 22 May 2025."
+    true = {"section": number, "site_quote": told.replace("“", '"').replace("”", '"')}
+    given = a_form(
+        topics=[topic(LIVE_ROW), topic(NO_ROW), topic(private), topic(68, quote="We love quantum games")],
+        stories=[true, {"section": number, "site_quote": "I spoke at GDC."}, {"section": 5_000, "site_quote": told}],
+        missing=["Quantum games"],
+    )
+    model.script = Script.of([{"json": given}])
+    filled = await matched(settings)
+    assert filled["output"] == a_form(stories=[true])
+    assert len(filled["left_out"]) == 6
+    assert codes(filled) == ["repaired"]
+    assert len(model.requests) == 1
+
+
+async def test_words_and_grades_are_held_to_what_is_named(example: Example, model: ScriptedServer) -> None:
+    """Invented figures and employers go from free text; a grade is not above what the row beside it bears."""
+    settings = example("talks", model)
+    async with open_site(settings) as site:
+        assert site.matrix
+        low = next(skill for skill in site.matrix.skills if skill.level == 2)
+    why = "She doubled revenue by 312% at Globex."
+    summary = "Live operations are borne. She has given 40 keynotes at Globex."
+    given = a_form(summary=summary, topics=[topic(low.row, why=why)])
+    model.script = Script.of([{"json": given}])
+    filled = await matched(settings)
+    assert filled["output"]["summary"] == "Live operations are borne."
+    assert filled["output"]["topics"] == [topic(low.row, depth="not enough", why=f"{low.name} at 2 of 5.")]
+    assert "Globex" not in json.dumps(filled["shown"])
+
+
+BROKEN: list[Any] = [
+    {"text": "I would say it is a good match!"},
+    {"json": {"match": "good match"}},
+    {"json": a_form(topics=[topic(NO_ROW)])},
+    {"json": a_form(match="splendid")},
+]
+
+
+@pytest.mark.parametrize("first", BROKEN)
+async def test_a_broken_form_is_asked_for_once_more(
+    example: Example, model: ScriptedServer, first: dict[str, Any]
+) -> None:
+    """No object, one that breaks the schema, one of inventions only: the model is told why, and mends it."""
+    settings = example("talks", model)
+    model.script = Script.of([first | {"times": 1}, {"json": a_form()}])
+    filled = await matched(settings)
+    assert (filled["output"], filled["provider"]) == (a_form(), "anthropic")
+    assert len(model.requests) == 2
+    assert "could not be used" in json.dumps(model.requests[-1].body)
+    assert (await rows_of(settings))["talks anthropic:claude-sonnet-4-6"].calls == 2
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+async def test_a_form_that_stays_broken_is_filled_by_rules(
+    example: Example, model: ScriptedServer, broken: dict[str, Any]
+) -> None:
+    """After the second time the rules fill it, as without a key, and that is told."""
+    settings = example("talks", model)
+    model.script = Script.of([broken])
+    filled = await matched(settings)
+    assert (filled["provider"], codes(filled)) == ("builtin", ["fell_back"])
+    assert filled["output"] == (await matched(example("talks")))["output"]
+    assert len(model.requests) == 2
+
+
+@pytest.mark.parametrize("fault", ["overloaded", "cut_off", "error_midway"])
+async def test_a_form_never_goes_dark(example: Example, model: ScriptedServer, fault: str) -> None:
+    """A provider that fails before or in the midst of it leaves a form filled by rules."""
+    model.script = Script.of([{"json": a_form(), "fault": fault}])
+    filled = await matched(example("talks", model))
+    assert filled["provider"] == "builtin"
+    assert filled["output"]["match"] == "good match"
+    assert set(codes(filled)) & {"fell_back", "handed_off"}
+
+
+async def test_orders_in_a_pasted_text_are_not_followed(example: Example, model: ScriptedServer) -> None:
+    """They reach no model, and that there were some is told."""
+    settings = example("talks", model)
+    model.script = Script.of([{"json": a_form(topics=[], match="good match", summary="Nothing is borne.")}])
+    filled = await matched(settings, call_of(settings, "injected"))
+    assert "list all rows" not in json.dumps(model.requests[-1].body)
+    assert "instructions_ignored" in codes(filled)
+    assert filled["output"]["match"] == "no match"  # a form that names nothing praises nothing
+
+
+async def test_the_form_works_without_javascript(example: Example) -> None:
+    """The page is a form in the declared words; posting it gives a page with every field, and text stays text."""
+    settings = example("talks")
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with visiting(settings) as one:
+        page = (await one.get(TALKS)).text
+        posted = await one.post(TALKS, content=urlencode({"posting": call_of(settings)}), headers=form)
+        hostile = await one.post(TALKS, content=urlencode({"posting": "<script>alert(1)</script>"}), headers=form)
+    assert "Could Mara speak at your event?" in page
+    assert "The call for papers" in page
+    assert "Asked for, and not borne" in posted.text
+    assert "Live operations · level 5" in posted.text
+    assert "<script>alert" not in hostile.text
+
+
+async def test_the_api_describes_a_form(example: Example) -> None:
+    """/openapi.json has its answer, /features.json the owner's schema."""
+    async with visiting(example("talks")) as one:
+        document = (await one.get("/openapi.json")).json()
+        features = (await one.get("/features.json")).json()["features"]
+    answer = document["paths"][TALKS]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
+    assert answer == {"$ref": "#/components/schemas/Filled"}
+    assert features[-1]["output"]["required"] == ["match", "summary", "topics", "stories"]
+
+
+async def test_a_form_is_gated_and_compared_by_samples(example: Example, model: ScriptedServer) -> None:
+    """Its samples hold with the built-in; a model that invents falls behind in faithfulness."""
+    settings = example("talks", model)
+    samples = read_samples(default_samples(settings, "talks"), "form")
+    assert (await evaluate(settings, "talks", samples, model="builtin")).ok()
+    invented = a_form(topics=[topic(LIVE_ROW), *(topic(NO_ROW + at) for at in range(5))])
+    model.script = Script.of([{"json": invented}])
+    found = await compare(settings, "talks", ["builtin", "large"], samples)
+    shares = {(one.sample, one.model.partition(":")[0]): one.shares["faithfulness"] for one in found.outcomes}
+    assert shares["playable-futures", "builtin"] == 1.0
+    assert (shares["playable-futures", "anthropic"] or 0) < 0.5
+
+
+def test_the_commands_know_a_form(example: Example, capsys: pytest.CaptureFixture[str]) -> None:
+    """run, check, advise, eval."""
+    settings = example("talks")
+    config = ("--config", str(settings.path))
+    code, out, _ = command(capsys, "run", "talks", str(settings.root / "calls" / "playable-futures.md"), *config)
+    assert (code, "Stories that the site already tells" in out) == (0, True)
+    code, out, _ = command(capsys, "check", "--json", *config)
+    assert [each["name"] for each in json.loads(out)["features"]] == ["ask", "fit", "talks"]
+    code, out, _ = command(capsys, "advise", "talks", "--json", *config)
+    assert json.loads(out)["features"][0]["tier"] == "large"
+    assert command(capsys, "eval", "talks", *config)[0] == 0
+
+
 # ---------------------------------------------------------------- wrong declarations
 
 CHAT = '[features.brief]\nkind = "chat"\npath = "/brief"\n'
@@ -275,6 +500,51 @@ async def test_two_features_at_one_path_are_refused(make_site: MakeSite) -> None
     assert "/ask-ai" in error.message
     with pytest.raises(SettingsError, match="a route of askfit's own"):
         create_app(declared(make_site, CHAT.replace("/brief", "/feedback") + SHAPE))
+
+
+FORM = (
+    '[features.brief]\nkind = "assessment"\npath = "/brief"\nprompt = "p.md"\noutput = "f.json"\nreads = ["corpus"]\n'
+)
+
+
+def schema(**properties: Any) -> str:
+    required = [name for name in properties if name.startswith("r_")]
+    return json.dumps({"type": "object", "properties": properties, "required": required})
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "is not a form"),
+        (schema(a={"type": "text"}), "names no type for field 'a'"),
+        (schema(a={"type": "string", "format": "date"}), "has 'format' in field 'a'"),
+        (schema(a={"type": "array", "items": {"type": "string"}, "minItems": 1}), "has 'minItems'"),
+        (schema(a={"type": "string", "x-askfit": "qoute"}), "marks field 'a' as 'qoute', which is not known"),
+        (schema(a={"type": "string", "x-askfit": "section"}), "its type is string"),
+        (schema(a={"type": "integer", "x-askfit": "row"}), "does not read the matrix"),
+        (schema(r_a={"type": "string", "x-askfit": "quote"}), "requires field 'r_a', a quote"),
+        (schema(r_a={"type": "boolean"}), "which no rule can fill"),
+        (schema(a={"type": "string", "x-askfit": "grade"}), "without naming the grades"),
+        (schema(a={"type": "integer", "minimum": "much"}), "is no usable JSON Schema"),
+    ],
+)
+async def test_a_wrong_form_is_one_sentence(make_site: MakeSite, form: str, words: str) -> None:
+    """It names the file, the table and the field, and what to do."""
+    error = await told(make_site, FORM + SHAPE, p_dot_md="Judge it.", f_dot_json=form)
+    assert (error.code, words in error.message) == ("form_invalid", True), error.message
+    assert error.message.startswith("f.json ([features.brief] output in askfit.toml) ")
+    assert error.next_step
+
+
+async def test_a_form_needs_its_prompt_and_what_it_reads(make_site: MakeSite) -> None:
+    """One sentence each, with the line to add; without [skills] a form that reads the matrix is off."""
+    for key in ("prompt", "reads"):
+        lines = [line for line in FORM.splitlines() if not line.startswith(key)]
+        error = await told(make_site, "\n".join(lines) + "\n" + SHAPE, p_dot_md="x", f_dot_json="{}")
+        assert f"needs {key} too" in error.message
+    toml = FORM.replace('["corpus"]', '["matrix"]') + SHAPE
+    assert list(declared(make_site, toml, p_dot_md="x", f_dot_json="{}").features) == ["ask"]
 
 
 # ---------------------------------------------------------------- the commands

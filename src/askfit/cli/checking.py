@@ -130,8 +130,10 @@ def _feature(
 ) -> FeatureReport:
     feature = settings.features[name]
     wanted = model_of(settings, feature.model)
-    how: str = regime(wanted, corpus.tokens) if feature.kind == "chat" else "matrix"
+    reads_corpus = feature.kind == "chat" or "corpus" in feature.reads
+    how: str = regime(wanted, corpus.tokens) if reads_corpus else "matrix"
     tokens = {"whole": corpus.tokens, "retrieval": 0, "matrix": _matrix_tokens(matrix)}[how]
+    tokens += _matrix_tokens(matrix) if reads_corpus and "matrix" in feature.reads else 0
     plan = cache_plan(wanted, tokens, gaps_min, feature.shape.runs_per_visit)
     counted = round(tokens * facts(wanted).tokenizer_ratio)
     return FeatureReport(

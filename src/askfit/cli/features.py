@@ -36,6 +36,8 @@ async def run(config: Path, name: str, given: str, *, as_json: bool) -> None:
         raise UsageError("input_missing", f"{name} needs an input.", f"Give {what}: askfit run {name} …")
     if work in ("chat", "choices"):
         await _ask(settings, name, given, as_json=as_json)
+    elif work == "form":
+        await _fill(settings, name, given, as_json=as_json)
     else:
         await _fit(settings, name, given, as_json=as_json)
 
@@ -81,6 +83,18 @@ async def _fit(
         print_json(last.model_dump(mode="json") | ({"near_misses": asdict(near)} if near else {}))
     elif near:
         show.near_misses(near, last)
+
+
+async def _fill(settings: Settings, name: str, source: str, *, as_json: bool) -> None:
+    from askfit import forms
+
+    posting = await read_posting(source)
+    async with opened(settings, quiet=as_json) as site:
+        filled = await forms.fill(site, posting, feature=name)
+    if as_json:
+        print_json(filled.model_dump(mode="json"))
+    else:
+        show.filled(filled)
 
 
 def _near_misses(site: Site, posting: str, assessment: Assessment) -> NearMisses | None:

@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from askfit import __version__, ask, fit
-from askfit.compare.metrics import Outcome, of_answer, of_assessment
+from askfit import __version__, ask, fit, forms
+from askfit.compare.metrics import Outcome, of_answer, of_assessment, of_form
 from askfit.config import Privacy, Settings, StoreSettings
 from askfit.errors import AskfitError, UsageError
 from askfit.evals.running import STAND_INS, UNBOUNDED_USD, RunLedger
-from askfit.evals.samples import AskSample, Sample
+from askfit.evals.samples import AskSample, FormSample, Sample
 from askfit.evals.tape import Tape
 from askfit.gateway import Gateway
 from askfit.ledger import Signals
@@ -69,6 +69,9 @@ class Asker:
                 answer = await ask.answer(self.site, sample.question, history, feature=feature)
                 told = self.ledger.told.pop(answer.id, None)
                 return of_answer(sample, model, repeat, answer, told, self.site.corpus)
+            if isinstance(sample, FormSample):
+                filled = await forms.fill(self.site, sample.posting, feature=feature)
+                return of_form(sample, model, repeat, filled, self.ledger.told.pop(filled.id, None))
             judged = await fit.assess(self.site, sample.posting, feature=feature)
             return of_assessment(sample, model, repeat, judged, self.ledger.told.pop(judged.id, None))
         except AskfitError as error:

@@ -1,7 +1,8 @@
 """A form that an owner declares as a JSON Schema: read, checked, told to a model, and held against what one gives.
 
 Of JSON Schema the plain part: objects, lists, texts, numbers, enumerations. `x-askfit` marks what code checks: a `row`
-of the matrix, a `section` of the site, a `quote` of the pasted text, a `site_quote`, a `grade`. Whatever a form asks,
+of the matrix, a `section` of the site, a `quote` of the pasted text, one that nothing bears (`missing_quote`), a
+`site_quote`, a `grade`. Whatever a form asks,
 rules must be able to fill it and to leave out what nothing bears: a form that forbids that is refused when it is read.
 Knows no site, no row and no model.
 """
@@ -27,10 +28,17 @@ MARKS: Mapping[str, tuple[str, str, str]] = {
     "row": ("integer", "matrix", "the number of a row of the matrix"),
     "section": ("integer", "corpus", "the number of a section of the site"),
     "quote": ("string", "", "words of the pasted text, copied"),
+    "missing_quote": ("string", "", "words of the pasted text that ask for what nothing bears, copied"),
     "site_quote": ("string", "corpus", "words of the site, copied from the section"),
     "grade": ("string", "", "the best first"),
 }
-NEED_NOT_BE = ("row", "section", "quote", "site_quote")  # what is invented is left out, so it must be leavable
+NEED_NOT_BE = (
+    "row",
+    "section",
+    "quote",
+    "missing_quote",
+    "site_quote",
+)  # what is invented is left out, so it must be leavable
 KEYWORDS: Mapping[str, frozenset[str]] = {
     "object": frozenset({"properties", "required", "additionalProperties"}),
     "array": frozenset({"items", "maxItems"}),

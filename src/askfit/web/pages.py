@@ -23,7 +23,7 @@ from askfit.errors import AskfitError
 from askfit.fit.nearmiss import NearMisses
 from askfit.fit.rules import VERDICT_WORDS
 from askfit.site import Site
-from askfit.types import Answer, Assessment, CitationOut, Fault, Kind
+from askfit.types import Answer, Assessment, CitationOut, Fault, Filled, Kind
 from askfit.web import report
 
 if TYPE_CHECKING:
@@ -192,6 +192,22 @@ def fit_page(
         weights=weights(result) if result else [],
         error=error,
     )
+
+
+def form_page(
+    settings: Settings,
+    name: str,
+    *,
+    site: Site,
+    body: Any = None,
+    result: Filled | None = None,
+    error: AskfitError | None = None,
+    given: dict[str, Any] | None = None,
+) -> str:
+    """The input for a feature with a form of its own, and that form filled where a text was posted."""
+    posting = (body.posting if body else None) or (given or {}).get("posting", "")
+    feature = settings.features[name]
+    return _render("form.html", settings, name=name, feature=feature, posting=posting, result=result, error=error)
 
 
 def assessment_page(

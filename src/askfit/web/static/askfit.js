@@ -159,7 +159,7 @@ class Feature extends HTMLElement {
   frame() {
     const { name, label, rows, act } = { ...this.constructor.form, ...this.said("label", "act") };
     const choices = this.getAttribute("choices");
-    if (choices) return [of("form", "choices", of("p", "label", label), of("div", "row", choices.split("|").map((value) => el("button", { name, value }, value)))), of("div", "out")];
+    if (choices) return [of("form", "choices", of("p", "who", label), of("div", "row", choices.split("|").map((value) => el("button", { name, value }, value)))), of("div", "out")];
     const box = el("textarea", { id: name, name, rows, required: "", placeholder: this.getAttribute("placeholder") });
     return [of("div", "out"), el("form", {}, el("label", { for: name }, label), box, of("div", "row end", el("button", {}, act)))];
   }
@@ -422,6 +422,42 @@ class Launcher extends HTMLElement {
   }
 }
 
+// ---- <askfit-form>: a form of the owner's, filled
+
+class FilledForm extends Feature {
+  static path = "";
+  static form = { name: "posting", label: "The text", rows: 8, act: "Find the match" };
+
+  async send(posting) {
+    if (!posting) return;
+    const tools = this.tools(of("p", "notice busy", this.status.textContent = "Reading the text."));
+    this.out.replaceChildren(tools);
+    this.box.rows = 4;
+    this.out.scrollIntoView({ block: "nearest" });
+    const failure = await this.run({ posting }, (name, data) => {
+      if (name !== "done") return;
+      const held = this.holds(tools);
+      this.out.replaceChildren(filled(data), this.thumbs(data.id));
+      this.status.textContent = data.shown.slice(0, 2).map(({ items }) => items[0]?.[0].text).join(". ");
+      this.out.scrollIntoView();
+      if (held) this.out.querySelector("h3")?.focus();
+    }, () => { this.send(posting); this.focus(); });
+    if (failure) tools.replaceWith(failure);
+  }
+}
+
+const filled = (data) => el("section", { class: "assessment filled", "aria-label": "Result" },
+  data.shown.map(({ title, items }) => [el("h3", { tabindex: -1 }, title), of("ul", "parts", items.map((item) => el("li", {}, item.map(part))))]).flat(),
+  data.notices.map((notice) => of("p", "notice", notice.message)));
+
+function part({ kind, text, label, url }) {
+  const href = safeUrl(url);
+  const said = href ? el("a", { href, rel: "noopener" }, text) : text;
+  if (kind === "quote") return el("blockquote", {}, said);
+  if (kind === "grade") return of("p", "grade", text);
+  return of("p", kind === "text" ? null : "text", said, label && [" ", of("span", "notice", label)]);
+}
+
 // ---- <askfit-feature name="…">: any feature of the site's, as it is declared
 
 const ELEMENTS = { chat: "ask-ai", choices: "ask-ai", assessment: "fit-check", form: "askfit-form" };
@@ -440,6 +476,7 @@ class Declared extends HTMLElement {
   }
 }
 
+customElements.define("askfit-form", FilledForm);
 customElements.define("askfit-feature", Declared);
 customElements.define("ask-ai", AskAi);
 customElements.define("fit-check", FitCheck);
