@@ -159,7 +159,7 @@ class Feature extends HTMLElement {
   frame() {
     const { name, label, rows, act } = { ...this.constructor.form, ...this.said("label", "act") };
     const choices = this.getAttribute("choices");
-    if (choices) return [of("form", "choices", of("p", "who", label), of("div", "row", choices.split("|").map((value) => el("button", { name, value }, value)))), of("div", "out")];
+    if (choices) return [of("form", "choices", of("p", "who", this.getAttribute("label") || "Who is asking?"), of("div", "row", choices.split("|").map((value) => el("button", { name, value }, value)))), of("div", "out")];
     const box = el("textarea", { id: name, name, rows, required: "", placeholder: this.getAttribute("placeholder") });
     return [of("div", "out"), el("form", {}, el("label", { for: name }, label), box, of("div", "row end", el("button", {}, act)))];
   }
