@@ -4,7 +4,10 @@ like the features that come with askfit."""
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
+import tomllib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,7 +20,7 @@ from fastapi import FastAPI
 
 from askfit import cli
 from askfit.compare import compare
-from askfit.config import Settings, load_settings
+from askfit.config import Feature, File, Settings, load_settings
 from askfit.corpus import load_corpus
 from askfit.errors import InputError, SettingsError
 from askfit.evals import default_samples, evaluate, read_samples
@@ -593,3 +596,32 @@ async def test_a_choice_is_asked_by_its_name_only(example: Example) -> None:
     async with open_site(example("summary")) as site:
         with pytest.raises(InputError):
             await ask.answer(site, "Where does Mara live?", feature="summary")
+
+
+def test_the_pages_commands_work_as_shown(
+    examples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command of docs/a-third-feature.md ends with exit code 0 and says something."""
+    shutil.copytree(examples, tmp_path / "examples")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "a-third-feature.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    commands = [line for block in blocks for line in block.splitlines() if " serve " not in line]
+    assert len(commands) == 8
+    for line in commands:
+        code, out, err = command(capsys, *shlex.split(line)[1:])
+        assert (code, bool(out.strip())) == (0, True), f"{line}: {err}"
+
+
+def test_the_example_file_shows_how_a_third_feature_is_declared() -> None:
+    """Its commented lines are settings that are taken as they stand, and every key of a feature is there."""
+    lines = (ROOT / "askfit.example.toml").read_text(encoding="utf-8").splitlines()
+    begin = next(at for at, line in enumerate(lines) if line.startswith("# [features.summary]"))
+    end = next(at for at, line in enumerate(lines) if at > begin and not line.startswith("# "))
+    table = tomllib.loads("\n".join(line.removeprefix("# ") for line in lines[begin:end]))
+    shown = File.model_validate({"site": {"name": "Ann"}, "corpus": {"sources": ["*.md"]}, **table})
+    works = {name: feature.work for name, feature in shown.features.items()}
+    assert works == {"summary": "choices", "talks": "form"}
+    declared = tomllib.loads("\n".join(lines))["features"].values()
+    keys = {key for feature in (*declared, *table["features"].values()) for key in feature}
+    assert keys == set(Feature.model_fields)
