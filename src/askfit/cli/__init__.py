@@ -277,7 +277,7 @@ def usage(
 
 @app.command("eval")
 def evaluate(
-    feature: Annotated[str, typer.Argument(help="A feature: ask or fit.")],
+    feature: Annotated[str, typer.Argument(help="A feature: ask, fit, or one of your own.")],
     samples: Annotated[
         Path | None, typer.Option(help="YAML or JSONL. Without it: golden/FEATURE.yaml beside the settings.")
     ] = None,
@@ -305,7 +305,7 @@ def evaluate(
 
 @app.command()
 def compare(
-    feature: Annotated[str, typer.Argument(help="A feature: ask or fit.")],
+    feature: Annotated[str, typer.Argument(help="A feature: ask, fit, or one of your own.")],
     models: Annotated[str, typer.Option(help="Two or more, by commas: small, large, builtin or provider:name.")],
     samples: Annotated[
         Path | None, typer.Option(help="YAML or JSONL. Without it: golden/FEATURE.yaml beside the settings.")

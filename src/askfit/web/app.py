@@ -413,6 +413,16 @@ def _add_service_routes(app: FastAPI, settings: Settings) -> None:
     async def style() -> Response:
         return Response(_static("askfit.css"), media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
 
+    @app.get("/askfit-features.js", summary="The widget of features of the owner's own", response_class=Script)
+    async def own_widget() -> Response:
+        headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+        return Script(_static("askfit-features.js"), headers=headers)
+
+    @app.get("/askfit-features.css", include_in_schema=False)
+    async def own_style() -> Response:
+        headers = {"Cache-Control": "public, max-age=300"}
+        return Response(_static("askfit-features.css"), media_type="text/css", headers=headers)
+
     @app.get("/favicon.svg", include_in_schema=False)
     async def icon() -> Response:
         return Response(

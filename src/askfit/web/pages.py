@@ -149,6 +149,7 @@ def ask_page(
         numbers={citation.section: number for number, citation in enumerate(cited, 1)},
         error=error,
         history=json.dumps(kept[-MOST_HISTORY:], ensure_ascii=False),
+        own=settings.features[name].work == "choices",
         other="" if settings.features[name].choices else settings.path_of("assessment"),
         handed=_told(result, "looks_like_posting"),
         conversation=(result.conversation if result else None) or "",
@@ -207,7 +208,8 @@ def form_page(
     """The input for a feature with a form of its own, and that form filled where a text was posted."""
     posting = (body.posting if body else None) or (given or {}).get("posting", "")
     feature = settings.features[name]
-    return _render("form.html", settings, name=name, feature=feature, posting=posting, result=result, error=error)
+    shown = {"posting": posting, "result": result, "error": error}
+    return _render("form.html", settings, name=name, feature=feature, own=True, **shown)
 
 
 def assessment_page(

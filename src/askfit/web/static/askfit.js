@@ -1,4 +1,4 @@
-// The widget: <ask-ai>, <fit-check>, <askfit-feature>, <askfit-launcher>. No dependencies, no innerHTML. With `page` they enhance a form
+// The widget: <ask-ai>, <fit-check>, <askfit-launcher>. No dependencies, no innerHTML. With `page` they enhance a form
 // of the server's; elsewhere they live in a shadow root.
 
 const BASE = new URL(".", import.meta.url);
@@ -151,25 +151,20 @@ class Feature extends HTMLElement {
     this.root.addEventListener("submit", (event) => {
       if (event.target.target) return;
       event.preventDefault();
-      this.send((event.submitter?.value || this.box?.value || "").trim());
+      this.send((event.submitter?.value || this.box.value).trim());
     });
     this.enhance?.();
   }
 
   frame() {
-    const { name, label, rows, act } = { ...this.constructor.form, ...this.said("label", "act") };
-    const choices = this.getAttribute("choices");
-    if (choices) return [of("form", "choices", of("p", "who", this.getAttribute("label") || "Who is asking?"), of("div", "row", choices.split("|").map((value) => el("button", { name, value }, value)))), of("div", "out")];
+    const { name, label, rows, act } = this.constructor.form;
     const box = el("textarea", { id: name, name, rows, required: "", placeholder: this.getAttribute("placeholder") });
     return [of("div", "out"), el("form", {}, el("label", { for: name }, label), box, of("div", "row end", el("button", {}, act)))];
   }
 
-  // Attributes that are there: the owner's words in place of ours.
-  said(...names) { return Object.fromEntries(names.filter((name) => this.getAttribute(name)).map((name) => [name, this.getAttribute(name)])); }
-
   disconnectedCallback() { this.stop(); }
 
-  focus() { (this.box || this.root.querySelector("form button"))?.focus(); }
+  focus() { this.box.focus(); }
 
   stop() { this.abort?.abort(); this.abort = null; }
 
@@ -240,7 +235,6 @@ class AskAi extends Feature {
   history = [];
 
   enhance() {
-    if (!this.box) return;  // the owner asks: there is nothing to write
     const { history, conversation } = this.box.form.elements;
     try { this.history = JSON.parse(history?.value || "[]"); } catch { /* a form without one */ }
     this.conversation = conversation?.value;
@@ -259,13 +253,12 @@ class AskAi extends Feature {
     const tools = this.tools();
     const turn = of("article", "turn", el("h2", { class: "q", tabindex: -1 }, question), text, tools);
     const lead = () => turn.firstChild.focus({ preventScroll: true });
-    if (!this.box) this.out.replaceChildren();
     this.out.append(turn);
     if (led) lead();
     turn.scrollIntoView({ block: "nearest" });
-    if (this.box) this.box.value = "";
+    this.box.value = "";
     this.status.textContent = "Looking through the site.";
-    const body = { question, history: this.box ? this.history.slice(-6) : [], conversation: this.conversation };
+    const body = { question, history: this.history.slice(-6), conversation: this.conversation };
     const state = {};
     const failure = await this.run(body, (name, data) => {
       this.take(name, data, state, turn);
@@ -274,7 +267,7 @@ class AskAi extends Feature {
     const held = this.holds(tools);
     text.classList.remove("busy");
     tools.replaceWith(failure || this.thumbs(state.answer));
-    if (failure) { if (this.box) this.box.value ||= this.abort ? "" : question; }
+    if (failure) this.box.value ||= this.abort ? "" : question;
     else {
       if (!/^(hostile|off|looks)/.test(state.abstain_reason)) this.history.push({ question, answer: state.text });
       text.after(this.hand(state.notices, question));
@@ -422,62 +415,6 @@ class Launcher extends HTMLElement {
   }
 }
 
-// ---- <askfit-form>: a form of the owner's, filled
-
-class FilledForm extends Feature {
-  static path = "";
-  static form = { name: "posting", label: "The text", rows: 8, act: "Find the match" };
-
-  async send(posting) {
-    if (!posting) return;
-    const tools = this.tools(of("p", "notice busy", this.status.textContent = "Reading the text."));
-    this.out.replaceChildren(tools);
-    this.box.rows = 4;
-    this.out.scrollIntoView({ block: "nearest" });
-    const failure = await this.run({ posting }, (name, data) => {
-      if (name !== "done") return;
-      const held = this.holds(tools);
-      this.out.replaceChildren(filled(data), this.thumbs(data.id));
-      this.status.textContent = data.shown.slice(0, 2).map(({ items }) => items[0]?.[0].text).join(". ");
-      this.out.scrollIntoView();
-      if (held) this.out.querySelector("h3")?.focus();
-    }, () => { this.send(posting); this.focus(); });
-    if (failure) tools.replaceWith(failure);
-  }
-}
-
-const filled = (data) => el("section", { class: "assessment filled", "aria-label": "Result" },
-  data.shown.map(({ title, items }) => [el("h3", { tabindex: -1 }, title), of("ul", "parts", items.map((item) => el("li", {}, item.map(part))))]).flat(),
-  data.notices.map((notice) => of("p", "notice", notice.message)));
-
-function part({ kind, text, label, url }) {
-  const href = safeUrl(url);
-  const said = href ? el("a", { href, rel: "noopener" }, text) : text;
-  if (kind === "quote") return el("blockquote", {}, said);
-  if (kind === "grade") return of("p", "grade", text);
-  return of("p", kind === "text" ? null : "text", said, label && [" ", of("span", "notice", label)]);
-}
-
-// ---- <askfit-feature name="…">: any feature of the site's, as it is declared
-
-const ELEMENTS = { chat: "ask-ai", choices: "ask-ai", assessment: "fit-check", form: "askfit-form" };
-
-class Declared extends HTMLElement {
-  async connectedCallback() {
-    if (this.begun) return;
-    this.begun = true;
-    const name = this.getAttribute("name");
-    const { features } = await fetch(new URL("features.json", BASE)).then((answer) => answer.json()).catch(() => ({ features: [] }));
-    const found = features.find((each) => each.name === name);
-    if (!found) return this.replaceChildren(of("p", "notice", `This site has no feature “${name}”.`));
-    const { work, path, label, act, choices } = found;
-    const kept = ["theme", "bare", "placeholder"].map((key) => [key, this.getAttribute(key)]);
-    this.replaceWith(el(ELEMENTS[work], { ...Object.fromEntries(kept), endpoint: new URL(path, BASE).href, label: label || null, act: act || null, choices: choices.join("|") || null }));
-  }
-}
-
-customElements.define("askfit-form", FilledForm);
-customElements.define("askfit-feature", Declared);
 customElements.define("ask-ai", AskAi);
 customElements.define("fit-check", FitCheck);
 customElements.define("askfit-launcher", Launcher);
