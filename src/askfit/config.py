@@ -47,6 +47,8 @@ MOST_USD = 1_000_000.0  # beyond it a slip of the keyboard is likelier than a bu
 MOST_DAYS = 36_500
 MOST_RUNS = 1_000  # a visit: beyond it something else than a visitor is meant
 MOST_SHARE_DAYS = 90  # a link that is passed on shall not outlive what it was passed on for
+MOST_WORDS = 1_000
+MOST_FILE_BYTES = 200_000  # of a prompt or a form: beyond it another file is likelier meant
 
 
 def _has_host(url: str) -> bool:
@@ -124,6 +126,20 @@ class Shape(Table):
     latency_felt: bool = True
 
 
+Work = Literal["chat", "choices", "assessment", "form"]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+# Keys that only some ways of working have: key → (which, what is said elsewhere).
+BELONGS: Mapping[str, tuple[tuple[Work, ...], str]] = {
+    "words": (("chat", "choices"), "belongs to a chat: an assessment has no such length"),
+    "reuse_hours": (("choices",), "belongs to a chat with choices: only what is the same for all is given again"),
+    "choices": (("choices",), "belongs to a chat: an assessment is given a text"),
+    "output": (("form",), "belongs to an assessment: a chat answers in sentences"),
+    "reads": (("form",), "belongs to an assessment with output: a chat reads the corpus, a fit check the matrix"),
+    "prompt": (("chat", "choices", "form"), "needs output beside it: a fit check's own prompt and form go together"),
+}
+FORMS_OF_KEYS = {"prompt": 'prompt = "prompts/NAME.md"', "reads": 'reads = ["matrix", "corpus"], or one of them'}
+
+
 class Feature(Table):
     kind: Kind
     path: RoutePath
@@ -135,7 +151,46 @@ class Feature(Table):
     urls: bool = False  # of an assessment: may a visitor give the posting's address, for the server to fetch?
     # of an assessment: for how many days the link works by which a visitor shares it; 0: none can be shared
     share_days: int = Field(default=0, ge=0, le=MOST_SHARE_DAYS)
+    # What its page says; "" for the usual words.
+    title: str = ""
+    intro: str = ""
+    label: str = ""  # over the input
+    act: str = ""  # on the button
+    prompt: str = ""  # a file of the owner's: what the model is to do; "" for askfit's own
+    words: int = Field(default=0, ge=0, le=MOST_WORDS)  # of a chat: the most that an answer has; 0: by the question
+    # of a chat that asks by itself: what a visitor picks → the questions that it stands for
+    choices: Mapping[Words, Annotated[tuple[Words, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    reuse_hours: float = Field(default=0, ge=0, le=24 * 31)  # of a choice: for how long its answer is given again
+    output: str = ""  # of an assessment: a JSON Schema, the form that is filled in place of a verdict
+    reads: tuple[Literal["matrix", "corpus"], ...] = ()  # of such a form: what it is filled from
     shape: Shape
+
+    @property
+    def work(self) -> Work:
+        """Which of the four ways of working it has: each kind has the usual one, and one with the owner's own form."""
+        if self.kind == "chat":
+            return "choices" if self.choices else "chat"
+        return "form" if self.output else "assessment"
+
+    @property
+    def needs_matrix(self) -> bool:
+        """Is it off without [skills]?"""
+        return self.work == "assessment" or "matrix" in self.reads
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The owner's own files that it names."""
+        return tuple(name for name in (self.prompt, self.output) if name)
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Feature:
+        for key, (works, why) in BELONGS.items():
+            if getattr(self, key) and self.work not in works:
+                raise ValueError(f"{key} {why}")
+        if self.work == "form" and not (self.prompt and self.reads):
+            missing = "prompt" if not self.prompt else "reads"
+            raise ValueError(f"a feature with output needs {missing} too: {FORMS_OF_KEYS[missing]}")
+        return self
 
     @model_validator(mode="after")
     def _off_limits_of_a_chat(self) -> Feature:
@@ -147,6 +202,8 @@ class Feature(Table):
             raise ValueError("urls belongs to an assessment: a chat reads no postings")
         if self.share_days and self.kind != "assessment":
             raise ValueError("share_days belongs to an assessment: an answer of a chat has no link")
+        if self.share_days and self.output:
+            raise ValueError("share_days belongs to a fit check: a form of your own has no link")
         return self
 
 
@@ -235,6 +292,7 @@ class Settings:
     path: Path
     file: File
     secrets: Secrets = field(default_factory=Secrets)
+    texts: Mapping[str, str] = field(default_factory=dict)  # the owner's own prompts and forms, by name, as read once
 
     @property
     def root(self) -> Path:
@@ -257,8 +315,17 @@ class Settings:
         return {
             name: feature
             for name, feature in self.file.features.items()
-            if feature.kind != "assessment" or self.file.skills is not None
+            if self.file.skills is not None or not feature.needs_matrix
         }
+
+    def first(self, work: Work) -> str:
+        """The first feature that works so, `ask` and `fit` before others; "" where none is on."""
+        return next((name for name, feature in self.features.items() if feature.work == work), "")
+
+    def path_of(self, work: Work) -> str:
+        """Where the first such feature is served; "" where none is on."""
+        name = self.first(work)
+        return self.features[name].path if name else ""
 
 
 def load_settings(path: str | Path = "askfit.toml", environ: Mapping[str, str] = os.environ) -> Settings:
@@ -280,7 +347,37 @@ def load_settings(path: str | Path = "askfit.toml", environ: Mapping[str, str] =
         raise SettingsError(
             "settings_not_toml", f"{path} is not valid TOML: {error}.", "Mend that line and try again."
         ) from None
-    return Settings(path=path, file=_validate(_with_declared(table), path), secrets=read_secrets(environ))
+    file = _validate(_with_declared(table), path)
+    texts = {
+        own: _read_own(path, name, key, own)
+        for name, feature in file.features.items()
+        for key, own in (("prompt", feature.prompt), ("output", feature.output))
+        if own
+    }
+    return Settings(path=path, file=file, secrets=read_secrets(environ), texts=texts)
+
+
+def _read_own(path: Path, feature: str, key: str, own: str) -> str:
+    """A prompt or a form of the owner's, told by its key where it cannot be read."""
+    told, next_step = (
+        f"[features.{feature}] {key} in {path.name} names {own}, which",
+        "Paths are relative to that file.",
+    )
+    try:
+        data = (path.parent / own).read_bytes()
+        if len(data) > MOST_FILE_BYTES:
+            raise SettingsError(
+                "settings_file_invalid", f"{told} is larger than {MOST_FILE_BYTES // 1000} kB.", next_step
+            )
+        text = data.decode("utf-8-sig").strip()
+    except FileNotFoundError:
+        raise SettingsError("settings_file_missing", f"{told} does not exist.", next_step) from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise SettingsError("settings_file_invalid", f"{told} cannot be read ({why}).", next_step) from None
+    if not text:
+        raise SettingsError("settings_file_invalid", f"{told} is empty.", "Write in it what the model is to do.")
+    return text
 
 
 def _with_declared(table: dict[str, Any]) -> dict[str, Any]:
@@ -297,7 +394,7 @@ def _with_declared(table: dict[str, Any]) -> dict[str, Any]:
             shape = {**base["shape"], **shape} if isinstance(shape, dict) else shape
             given = {**base, **given, "shape": shape}
         merged[name] = given
-    return {**table, "features": {**features, **merged}}
+    return {**table, "features": {**merged, **{name: given for name, given in features.items() if name not in merged}}}
 
 
 def _validate(table: dict[str, Any], path: Path) -> File:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from askfit.config import Settings
 from askfit.corpus import Corpus, load_corpus
+from askfit.declared import check_declared
 from askfit.gateway import Gateway
 from askfit.ledger import Ledger
 from askfit.limits import Budget, Counts
@@ -82,6 +83,7 @@ def _household(address: str) -> str:
 async def open_site(settings: Settings, progress: Callable[[int, int], None] | None = None) -> AsyncIterator[Site]:
     """Open the store, read the corpus and the matrix, and close everything at the end."""
     check_model_names(settings)
+    check_declared(settings)
     async with AsyncExitStack() as closing:
         store = await asyncio.to_thread(open_store, settings)
         closing.push_async_callback(store.aclose)

@@ -414,4 +414,45 @@ class Assessment(Seen):
     seal: str = ""  # over HTTP: the proof that it was judged here, for its report and its link
 
 
-Event = Start | Delta | Citation | Retract | Notice | AskDone | Failed | Requirement | Summary | Assessment
+class Part(Seen):
+    """One field of a filled form as people read it. Of a row `label` is its place, of a page `url` its address."""
+
+    kind: Literal["text", "grade", "row", "page", "quote"]
+    text: str
+    label: str = ""
+    url: str = ""
+
+
+class Block(Seen):
+    """A field of a form with all that stands in it: one item of a text, one for each of a list's."""
+
+    title: str
+    items: tuple[tuple[Part, ...], ...]
+
+
+class Filled(Seen):
+    """What `askfit run` prints of a feature with a form of its own, and what `done` carries there.
+
+    `output` is the owner's form; its rows exist, its quotes stand where they say. `left_out` tells what did not.
+    """
+
+    event: ClassVar[str] = "done"
+    id: str
+    schema_version: Literal[1] = 1
+    output: dict[str, Any]
+    shown: tuple[Block, ...]
+    left_out: tuple[str, ...]
+    notices: tuple[Notice, ...]
+    model: str
+    provider: str
+    form_sha: str
+    matrix_sha: str
+    corpus_sha: str
+    posting_sha: str
+    usage: UsageOut
+    cost_usd: float
+    ttft_ms: float
+    total_ms: float
+
+
+Event = Start | Delta | Citation | Retract | Notice | AskDone | Failed | Requirement | Summary | Assessment | Filled

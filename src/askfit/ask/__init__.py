@@ -23,6 +23,8 @@ reasons    why a question is not answered: the types, and what tells them
 handoff    a job posting in the chat: its place is the fit page
 abstain    what is said when the site does not say
 going_on   questions that the site does answer
+preset     a chat whose questions the owner has chosen
+reuse      answers to what every visitor asks alike, kept for a while
 lengths    how long an answer may be
 """
 
@@ -32,12 +34,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from askfit import telemetry
-from askfit.ask import abstain, lengths, reasons
+from askfit.ask import abstain, lengths, preset, reasons, reuse
 from askfit.ask.citing import Reading, Shown, cite
 from askfit.ask.extract import reply
 from askfit.ask.going_on import offered
@@ -92,7 +94,9 @@ BUILTIN_SAYS = "No AI model was used: answers here quote the site."
 BY_RULE = "Answered by a rule; no AI model was used."
 OFFER = "This reads like a job posting. How {name} fits it is judged at {path}."
 UNBORNE = "Not everything in this answer is borne by the site."
+REUSED = "This answer was written {ago} from the same pages."
 CUT_SHORT = "The answer was cut off at its longest length."
+REUSED_MODEL = "builtin:reused"  # in the ledger: no model was called
 MOST_ATTACHED = 6  # sentences of an uncited answer that are searched for
 
 
@@ -125,6 +129,25 @@ async def stream(
     """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed."""
     wait = _Wait()
     asked, call, judge = await asyncio.to_thread(_prepared, site, feature, question, history, visitor)
+    hours = site.settings.features[feature].reuse_hours
+    shared, key = Shared(site.corpus), (feature, asked.text, call.prompt.sha)
+    if kept := reuse.find(shared, key, hours):
+        async for event in _again(site, kept, call, conversation, wait):
+            yield event
+        return
+    fold = _Fold()
+    async with aclosing(_answered(site, asked, call, judge, conversation, wait)) as events:
+        async for event in events:
+            _add(fold, event)
+            if hours and isinstance(event, AskDone) and (worth := _worth_keeping(fold, event)):
+                reuse.keep(shared, key, worth)
+            yield event
+
+
+async def _answered(
+    site: Site, asked: Question, call: Call, judge: Judge, conversation: str | None, wait: _Wait
+) -> AsyncGenerator[Event, None]:
+    """One answer of whoever the gateway finds."""
     reading = Reading(site.corpus.sections, judge)
     opened: Opened | None = None
     held: list[Event] = []
@@ -149,7 +172,9 @@ async def stream(
                         *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, wait, item)
                         for event in ending:
                             yield event
-                        signals = await asyncio.to_thread(_signals, site, feature, asked, reading, opened, item, done)
+                        signals = await asyncio.to_thread(
+                            _signals, site, call.feature, asked, reading, opened, item, done
+                        )
                         await _keep(site, asked, call, done, signals)
                         yield done
     except Exception as error:
@@ -158,9 +183,49 @@ async def stream(
         yield _failed(error, partial=bool(reading.text))
 
 
+async def _again(
+    site: Site, kept: reuse.Kept, call: Call, conversation: str | None, wait: _Wait
+) -> AsyncIterator[Event]:
+    """An answer that was given before: it has a row in the ledger like any other, for it can be rated, at no cost."""
+
+    async def said() -> AsyncIterator[str]:
+        yield kept.text
+
+    async with aclosing(site.gateway.stream(replace(call, builtin=said, only=REUSED_MODEL))) as items:
+        async for _ in items:
+            pass
+    yield Start(
+        answer=call.answer,
+        feature=call.feature,
+        model=kept.model,
+        provider=kept.provider,
+        conversation=conversation_id(conversation),
+    )
+    minutes = round(kept.age_s / 60)
+    ago = "a moment ago" if minutes < 2 else f"{minutes} minutes ago" if minutes < 120 else f"{minutes // 60} hours ago"
+    yield Notice(code="reused", message=REUSED.format(ago=ago))
+    for event in wait.over([Delta(text=kept.text), *kept.citations]):
+        yield event
+    waits = {"ttft_ms": round(wait.first_ms, 2), "total_ms": round(wait.elapsed_ms(), 2)}
+    yield AskDone(abstained=False, usage=UsageOut(), cost_usd=0.0, **waits)
+
+
+def _worth_keeping(fold: _Fold, done: AskDone) -> reuse.Kept | None:
+    """What may be given again: a whole answer of a model, from the first choice and to its end."""
+    start = fold.start
+    if start is None or start.model == BUILTIN or done.abstained or fold.notices:
+        return None
+    return reuse.Kept(fold.text, tuple(fold.citations), start.model, start.provider)
+
+
 def _asked(site: Site, feature: str, question: str, history: Sequence[Turn]) -> Question:
     """The question, understood, without turns that were refused, and with what is sure before any model is asked."""
-    off_limits, name = site.settings.features[feature].off_limits, site.settings.site.name
+    declared, name = site.settings.features[feature], site.settings.site.name
+    if declared.choices:
+        choice = preset.chosen(declared, question)
+        topics = declared.choices[choice]
+        return replace(_understood(preset.posed(declared, choice), (), name, declared.words), topics=topics)
+    off_limits = declared.off_limits
     refused = reasons.before_call(question, off_limits)
     text = checked(site.settings, question[:MOST_CHARACTERS] if refused == reasons.POSTING else question)
     turns = [
@@ -168,10 +233,21 @@ def _asked(site: Site, feature: str, question: str, history: Sequence[Turn]) -> 
         for turn in history[-MOST_TURNS:]
         if not abstain.is_dropped(turn.answer, name) and not reasons.is_off_limits(turn.question, off_limits)
     ]
-    asked = understand(text, bounded(turns), name)
+    asked = _understood(text, bounded(turns), name, declared.words)
     if any(reasons.is_off_limits(plain.text, off_limits) for plain in asked.restated):
         refused = refused or reasons.OFF_LIMITS  # "Gehaltsvorstellung?" asks for a salary
     return replace(asked, refused=refused)
+
+
+def _understood(text: str, turns: Sequence[Turn], name: str, most_words: int) -> Question:
+    return replace(understand(text, turns, name), most_words=most_words)
+
+
+def _said(site: Site, asked: Question) -> list[str]:
+    """What the built-in answers."""
+    if asked.topics:
+        return preset.told(site.corpus, asked, site.settings.site.name, asked.most_words)
+    return reply(site.corpus, asked)
 
 
 def _prepared(
@@ -192,7 +268,7 @@ def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:
 
     async def builtin() -> AsyncIterator[str]:
         refusal = [f"[[none: {asked.refused}]]"] if asked.refused else []
-        for piece in refusal or await asyncio.to_thread(reply, site.corpus, asked):
+        for piece in refusal or await asyncio.to_thread(_said, site, asked):
             yield piece
 
     only = BUILTIN if asked.refused else ""
@@ -231,7 +307,7 @@ def _begun(
 
 def _fit_path(site: Site) -> str:
     """Where postings are judged; "" where this site judges none."""
-    return next((one.path for one in site.settings.features.values() if one.kind == "assessment"), "")
+    return site.settings.path_of("assessment")
 
 
 def _failed(error: Exception, *, partial: bool) -> Failed:
@@ -269,7 +345,9 @@ def _end(site: Site, asked: Question, reading: Reading, judge: Judge, wait: _Wai
         cost_usd=settled.cost_nanos / NANOS_PER_USD,
         ttft_ms=round(wait.first_ms, 2),
         total_ms=round(wait.elapsed_ms(), 2),
-        follow_ups=offered(site.corpus, asked, site.settings.site, off_limits, abstained=reason is not None),
+        follow_ups=()
+        if asked.topics
+        else offered(site.corpus, asked, site.settings.site, off_limits, abstained=reason is not None),
     )
     return [*events, done]
 
@@ -288,7 +366,7 @@ def _signals(
         over_length=over,
         retracted=reading.retracted,
         abstain_reason=done.abstain_reason or "",
-        despite_hit=done.abstained and not unfit and not reply(site.corpus, asked)[0].startswith("[[none"),
+        despite_hit=done.abstained and not unfit and not _said(site, asked)[0].startswith("[[none"),
     )
 
 
@@ -308,7 +386,7 @@ async def _keep(site: Site, asked: Question, call: Call, done: Event, signals: S
 async def _keep_question(site: Site, asked: Question, call: Call, done: Event) -> None:
     unkept = not site.settings.file.privacy.keep_questions_days
     unfit = isinstance(done, AskDone) and done.abstain_reason in (reasons.HOSTILE, reasons.OFF_LIMITS)
-    if unkept or unfit or asked.refused or not isinstance(done, AskDone):
+    if unkept or unfit or asked.refused or asked.topics or not isinstance(done, AskDone):
         return
     after = f" (after: {asked.history[-1].question})" if asked.earlier else ""
     reason = (done.abstain_reason or reasons.NOT_IN_CORPUS) if done.abstained else None

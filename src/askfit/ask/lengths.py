@@ -32,6 +32,7 @@ LENGTHS: dict[Kind, Length] = {
     "list": Length(100, 600),
     "explain": Length(80, 450),
 }
+TOKENS_PER_WORD = 6  # of a length that the owner sets
 MANY_WORDS = 40  # a question that long asks for more than a fact
 _FACTS = frozenset({"date", "number", "duration", "contact", "money", "person", "place"})
 _LIST = re.compile(
@@ -56,7 +57,9 @@ def kind_of(asked: Question) -> Kind:
 
 
 def length_of(asked: Question) -> Length:
-    """The length that fits the question."""
+    """The length that fits the question, or that its feature has."""
+    if asked.most_words:
+        return Length(asked.most_words, asked.most_words * TOKENS_PER_WORD)
     return LENGTHS[kind_of(asked)]
 
 

@@ -21,6 +21,7 @@ from typing import Literal
 from askfit.ask.lengths import length_of
 from askfit.ask.question import Question, Turn
 from askfit.corpus import Corpus
+from askfit.declared import chat_instructions
 from askfit.models import facts
 from askfit.prompts import load_prompt
 from askfit.routing import BUILTIN, cache_plan, candidates, regime
@@ -53,21 +54,21 @@ class Shared:
 
 def make_prompt(site: Site, feature: str, asked: Question, passages: Sequence[Section]) -> Prompt:
     """The prompt of one turn. `passages` are used only where the corpus does not fit."""
-    file = load_prompt("ask")
+    instructions, sha = chat_instructions(site.settings, site.settings.features[feature])
     shared = Shared(site.corpus)
     whole = fits(site, feature)
     prefix = whole_prefix(shared) if whole else contents_prefix(shared)
     question = tagged("question", asked.text)
     found = [] if whole else _fitting(shared, passages)
     prompt = Prompt(
-        instructions=file.render(name=site.settings.site.name),
+        instructions=instructions,
         prefix=prefix,
         messages=(
             *_messages(asked.history),
             Message("user", question if whole else f"{_passages(found)}\n\n{question}"),
         ),
         max_output_tokens=length_of(asked).tokens,
-        sha=file.sha,
+        sha=sha,
         cache_ttl=_cache_ttl(site, feature, prefix),
     )
     if not any(facts(model).citations for model in candidates(site.settings, feature)):

@@ -93,6 +93,8 @@ class Question:
     refused: str = ""  # the type of abstention that is sure before any model is asked
     matter: Matter | None = None  # the one thing that it asks about, if it asks about nothing else
     restated: tuple[Question, ...] = ()  # the same in the words of a site's own pages
+    topics: tuple[str, ...] = ()  # what a choice of the owner's stands for; () where the visitor asks
+    most_words: int = 0  # of the answer, as its feature has it; 0: by what is asked
 
 
 def checked(settings: Settings, question: str) -> str:
@@ -107,7 +109,7 @@ def checked(settings: Settings, question: str) -> str:
 
 def _too_long(settings: Settings, question: str) -> InputError:
     lines = sum(bool(line.strip()) for line in question[:20_000].splitlines())
-    fit = next((feature.path for feature in settings.features.values() if feature.kind == "assessment"), "")
+    fit = settings.path_of("assessment")
     posting = f"A job posting belongs to {fit}. " if fit and lines >= POSTING_LINES else ""
     return InputError(
         "question_too_long",

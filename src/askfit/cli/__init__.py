@@ -136,6 +136,22 @@ def ask(
     run(features.ask(config, question, as_json=as_json))
 
 
+@app.command("run")
+def run_feature(
+    feature: Annotated[str, typer.Argument(help="A feature's name, as declared under [features].")],
+    given: Annotated[
+        str,
+        typer.Argument(metavar="[INPUT]", help="A chat's question or choice; else a file, an https:// address, or -."),
+    ] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+) -> None:
+    """Run any declared feature once, as a visitor would: ask, fit, or one of your own."""
+    from askfit.cli import features
+
+    run(features.run(config, feature, given, as_json=as_json))
+
+
 @app.command()
 def fit(
     posting: Annotated[str, typer.Argument(help="A file, a folder, an https:// address, or - for standard input.")],
@@ -277,7 +293,7 @@ def usage(
 
 @app.command("eval")
 def evaluate(
-    feature: Annotated[str, typer.Argument(help="A feature: ask or fit.")],
+    feature: Annotated[str, typer.Argument(help="A feature: ask, fit, or one of your own.")],
     samples: Annotated[
         Path | None, typer.Option(help="YAML or JSONL. Without it: golden/FEATURE.yaml beside the settings.")
     ] = None,
@@ -305,7 +321,7 @@ def evaluate(
 
 @app.command()
 def compare(
-    feature: Annotated[str, typer.Argument(help="A feature: ask or fit.")],
+    feature: Annotated[str, typer.Argument(help="A feature: ask, fit, or one of your own.")],
     models: Annotated[str, typer.Option(help="Two or more, by commas: small, large, builtin or provider:name.")],
     samples: Annotated[
         Path | None, typer.Option(help="YAML or JSONL. Without it: golden/FEATURE.yaml beside the settings.")

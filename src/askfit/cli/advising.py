@@ -21,6 +21,7 @@ from askfit.ask.prompt import MOST_PASSAGE_TOKENS, Shared, contents_prefix, whol
 from askfit.cli.show import out
 from askfit.config import DECLARED, Settings, Shape
 from askfit.corpus import Corpus, load_corpus
+from askfit.declared import chat_instructions, check_declared, form_instructions, form_of
 from askfit.errors import UsageError
 from askfit.fit.judgement import SCHEMA, matrix_text
 from askfit.ledger import DAY_MS, Ledger, UsageRow
@@ -74,6 +75,7 @@ class Measured:
 async def run(settings: Settings, options: Options, today: date) -> tuple[Advice, ...]:
     """Advice on one feature, declared or described, or on all."""
     check_model_names(settings)
+    check_declared(settings)
     declared = {name: feature.shape for name, feature in settings.features.items()}
     shapes = _asked_for(declared, options)
     measured = await _measure(settings)
@@ -195,7 +197,9 @@ async def _measure(settings: Settings) -> Measured:
         matrix = await asyncio.to_thread(load_matrix, settings) if settings.file.skills else None
         rows, visits = await _ledger(settings)
         reads = {
-            name: _reads_rows(matrix)
+            name: _reads_form(settings, name, corpus, matrix)
+            if feature.work == "form"
+            else _reads_rows(matrix)
             if feature.kind == "assessment" and matrix
             else _reads_pages(settings, name, corpus)
             for name, feature in settings.features.items()
@@ -209,7 +213,7 @@ def _reads_pages(settings: Settings, name: str, corpus: Corpus) -> Reads:
     """As make_prompt sends them: instructions, then all pages, or their titles and the passages found."""
     # Counted in the form that the small model is given: with documents to cite, where it cites by itself.
     model, shared = model_of(settings, "small"), Shared(corpus)
-    instructions = load_prompt("ask").render(name=settings.site.name)
+    instructions, _ = chat_instructions(settings, settings.features[name])
     cited = Prompt(f"{instructions}\n\n{load_prompt('ask_citing').text}", "", (), 0, documents=whole_documents(shared))
     fresh = _fresh(settings.features[name].shape)
     whole = _tokens(model, Prompt(instructions, whole_prefix(shared), (), 0, cited=cited))
@@ -227,6 +231,26 @@ def _reads_rows(matrix: Matrix) -> Reads:
     alone = _tokens(_ONE_TO_ONE, Prompt("", rows, (), 0))
     whole = _tokens(_ONE_TO_ONE, Prompt(load_prompt("fit").text, rows, (), 0, SCHEMA))
     return Reads(alone, Load(whole, POSTING_TOKENS, JUDGEMENT_TOKENS), None, "rows")
+
+
+def _reads_form(settings: Settings, name: str, corpus: Corpus, matrix: Matrix | None) -> Reads:
+    """As form_prompt sends them: instructions, the form, the rows, all pages or their titles."""
+    reads, shared = settings.features[name].reads, Shared(corpus)
+    instructions, _ = form_instructions(settings, name)
+    schema = form_of(settings, name).asked
+    rows = matrix_text(matrix) if "matrix" in reads and matrix else ""
+    if "corpus" not in reads:
+        alone = _tokens(_ONE_TO_ONE, Prompt("", rows, (), 0))
+        whole = _tokens(_ONE_TO_ONE, Prompt(instructions, rows, (), 0, schema))
+        return Reads(alone, Load(whole, POSTING_TOKENS, JUDGEMENT_TOKENS), None, "rows")
+    whole = _tokens(_ONE_TO_ONE, Prompt(instructions, rows + whole_prefix(shared), (), 0, schema))
+    contents = _tokens(_ONE_TO_ONE, Prompt(instructions, rows + contents_prefix(shared), (), 0, schema))
+    found = POSTING_TOKENS + min(MOST_PASSAGE_TOKENS, corpus.tokens)
+    return Reads(
+        corpus.tokens,
+        Load(whole, POSTING_TOKENS, JUDGEMENT_TOKENS),
+        Load(contents, found, JUDGEMENT_TOKENS),
+    )
 
 
 _ONE_TO_ONE = "builtin:builtin"  # counts as Claude 4.5 does: its tokenizer ratio is 1

@@ -10,6 +10,7 @@ from typing import Any
 
 from askfit.config import Settings
 from askfit.corpus import Corpus, load_corpus
+from askfit.declared import check_declared
 from askfit.errors import AskfitError
 from askfit.gateway import Gateway
 from askfit.ledger import Ledger
@@ -98,6 +99,7 @@ async def check(settings: Settings, *, live: bool = False, quiet: bool = False) 
     from askfit.cli.progress import progress
 
     check_model_names(settings)
+    check_declared(settings)
     with progress("Reading the site", quiet=quiet) as tick:
         corpus = await asyncio.to_thread(load_corpus, settings, tick)
     corpus.close()
@@ -128,8 +130,10 @@ def _feature(
 ) -> FeatureReport:
     feature = settings.features[name]
     wanted = model_of(settings, feature.model)
-    how: str = regime(wanted, corpus.tokens) if feature.kind == "chat" else "matrix"
+    reads_corpus = feature.kind == "chat" or "corpus" in feature.reads
+    how: str = regime(wanted, corpus.tokens) if reads_corpus else "matrix"
     tokens = {"whole": corpus.tokens, "retrieval": 0, "matrix": _matrix_tokens(matrix)}[how]
+    tokens += _matrix_tokens(matrix) if reads_corpus and "matrix" in feature.reads else 0
     plan = cache_plan(wanted, tokens, gaps_min, feature.shape.runs_per_visit)
     counted = round(tokens * facts(wanted).tokenizer_ratio)
     return FeatureReport(

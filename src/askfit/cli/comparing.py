@@ -50,7 +50,7 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Compariso
         raise UsageError("feature_unknown", f"There is no feature '{feature}' here.", f"Known: {known}.")
     names = [name.strip() for name in options.models.split(",") if name.strip()]
     gain = delta_of(options.delta)
-    samples = read_samples(options.samples or default_samples(settings, feature), settings.features[feature].kind)
+    samples = read_samples(options.samples or default_samples(settings, feature), settings.features[feature].work)
     tape = Tape(replay=options.replay, record=options.record)
     path = options.journal or settings.root / f"compare-{feature}.jsonl"
     journal = Journal(None if tape.only_replays and not options.journal else path, resume=options.resume)

@@ -44,7 +44,7 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Report:
         known = ", ".join(settings.features)
         raise UsageError("feature_unknown", f"There is no feature '{feature}' here.", f"Known: {known}.")
     path = options.samples or default_samples(settings, feature)
-    samples = read_samples(path, settings.features[feature].kind)
+    samples = read_samples(path, settings.features[feature].work)
     tape = Tape(replay=options.replay, record=options.record)
     with progress(f"Asking {len(samples)} samples", quiet=quiet) as tick, _told_by_the_report():
         return await evaluate(

@@ -14,7 +14,7 @@ from askfit.cli.progress import progress
 from askfit.config import Settings, load_settings
 from askfit.errors import AskfitError, InputError, UsageError
 from askfit.site import Site, open_site
-from askfit.types import Assessment, Event, Failed
+from askfit.types import Assessment, Event, Failed, Kind
 
 if TYPE_CHECKING:
     from askfit.fit.nearmiss import NearMisses
@@ -24,12 +24,33 @@ MOST_DOCUMENT_BYTES = 10_000_000  # of a PDF or Word document: pictures weigh
 DOCUMENT_ENDINGS = frozenset({".pdf", ".docx"})
 
 
+async def run(config: Path, name: str, given: str, *, as_json: bool) -> None:
+    """Run the feature of that name, whatever its way of working."""
+    settings = load_settings(config)
+    if name not in settings.features:
+        known = ", ".join(settings.features)
+        raise UsageError("feature_unknown", f"There is no feature '{name}' here.", f"Known: {known}.")
+    work = settings.features[name].work
+    if not given and work != "choices":
+        what = "a question" if work == "chat" else "a file, an address, or - for standard input"
+        raise UsageError("input_missing", f"{name} needs an input.", f"Give {what}: askfit run {name} …")
+    if work in ("chat", "choices"):
+        await _ask(settings, name, given, as_json=as_json)
+    elif work == "form":
+        await _fill(settings, name, given, as_json=as_json)
+    else:
+        await _fit(settings, name, given, as_json=as_json)
+
+
 async def ask(config: Path, question: str, *, as_json: bool) -> None:
     """Answer one question on the terminal, or as one JSON document."""
+    settings = load_settings(config)
+    await _ask(settings, feature_of(settings, "chat"), question, as_json=as_json)
+
+
+async def _ask(settings: Settings, name: str, question: str, *, as_json: bool) -> None:
     from askfit import ask as feature
 
-    settings = load_settings(config)
-    name = feature_of(settings, "chat")
     async with opened(settings, quiet=as_json) as site:
         if as_json:
             print_json((await feature.answer(site, question, feature=name)).model_dump(mode="json"))
@@ -39,10 +60,15 @@ async def ask(config: Path, question: str, *, as_json: bool) -> None:
 
 async def fit(config: Path, source: str, *, as_json: bool, html: Path | None, owner: bool = False) -> None:
     """Judge one posting on the terminal, as one JSON document, or as a page to keep; `owner`: with its near misses."""
+    settings = load_settings(config)
+    await _fit(settings, feature_of(settings, "assessment"), source, as_json=as_json, html=html, owner=owner)
+
+
+async def _fit(
+    settings: Settings, name: str, source: str, *, as_json: bool, html: Path | None = None, owner: bool = False
+) -> None:
     from askfit import fit as feature
 
-    settings = load_settings(config)
-    name = feature_of(settings, "assessment")
     posting = await read_posting(source)
     async with opened(settings, quiet=as_json) as site:
         events = feature.stream(site, posting, feature=name)
@@ -57,6 +83,18 @@ async def fit(config: Path, source: str, *, as_json: bool, html: Path | None, ow
         print_json(last.model_dump(mode="json") | ({"near_misses": asdict(near)} if near else {}))
     elif near:
         show.near_misses(near, last)
+
+
+async def _fill(settings: Settings, name: str, source: str, *, as_json: bool) -> None:
+    from askfit import forms
+
+    posting = await read_posting(source)
+    async with opened(settings, quiet=as_json) as site:
+        filled = await forms.fill(site, posting, feature=name)
+    if as_json:
+        print_json(filled.model_dump(mode="json"))
+    else:
+        show.filled(filled)
 
 
 def _near_misses(site: Site, posting: str, assessment: Assessment) -> NearMisses | None:
@@ -77,16 +115,16 @@ async def opened(settings: Settings, *, quiet: bool) -> AsyncIterator[Site]:
         yield site
 
 
-def feature_of(settings: Settings, kind: str) -> str:
+def feature_of(settings: Settings, kind: Kind) -> str:
     """The first feature of a kind: `ask` for chat, `fit` for assessment, unless the owner renamed them."""
-    name = next((name for name, feature in settings.features.items() if feature.kind == kind), None)
-    if name is None and kind == "assessment":
+    name = settings.first(kind)
+    if not name and kind == "assessment":
         raise UsageError(
             "fit_off",
             f"/fit-check is off: {settings.path.name} names no skills matrix.",
             'Add [skills] with path = "skills.xlsx" to it.',
         )
-    if name is None:
+    if not name:
         raise UsageError(
             "feature_off", f"{settings.path.name} declares no {kind} feature.", "Add one under [features]."
         )

@@ -21,7 +21,9 @@ from askfit.types import (
     Citation,
     Delta,
     Event,
+    Filled,
     Notice,
+    Part,
     Requirement,
     Retract,
     Start,
@@ -147,6 +149,28 @@ def assessed(result: Assessment) -> None:
         out.print(f"[dim]{escape(notice.message)}[/]")
     cost = usd(round(result.cost_usd * NANOS_PER_USD))
     out.print(f"[dim]{escape(result.model)} · {result.total_ms:.0f} ms · {cost}[/]")
+
+
+def filled(result: Filled) -> None:
+    """A form of the owner's, field by field."""
+    for block in result.shown:
+        out.print(f"[bold]{escape(block.title)}[/]")
+        for item in block.items:
+            first, *rest = [_part(part) for part in item]
+            out.print(f"  · {first}")
+            for line in rest:
+                out.print(f"    {line}")
+        out.print()
+    for notice in result.notices:
+        out.print(f"[dim]{escape(notice.message)}[/]")
+    cost = usd(round(result.cost_usd * NANOS_PER_USD))
+    out.print(f"[dim]{escape(result.model)} · {result.total_ms:.0f} ms · {cost}[/]")
+
+
+def _part(part: Part) -> str:
+    said = f"“{part.text}”" if part.kind == "quote" else part.text
+    where = part.url.partition(":~:")[0].rstrip("#") if part.kind == "page" else part.label
+    return escape(said) + (f" [dim]{escape(where)}[/]" if where else "")
 
 
 def near_misses(near: NearMisses, result: Assessment) -> None:

@@ -14,12 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from askfit import __version__, ask, fit
-from askfit.compare.metrics import Outcome, of_answer, of_assessment
+from askfit import __version__, ask, fit, forms
+from askfit.compare.metrics import Outcome, of_answer, of_assessment, of_form
 from askfit.config import Privacy, Settings, StoreSettings
 from askfit.errors import AskfitError, UsageError
 from askfit.evals.running import STAND_INS, UNBOUNDED_USD, RunLedger
-from askfit.evals.samples import AskSample, Sample
+from askfit.evals.samples import AskSample, FormSample, Sample
 from askfit.evals.tape import Tape
 from askfit.gateway import Gateway
 from askfit.ledger import Signals
@@ -29,7 +29,7 @@ from askfit.routing import has_key, model_of
 from askfit.site import Site, open_site
 from askfit.store import Store
 
-PROMPTS = ("ask", "ask_citing", "fit")
+PROMPTS = ("ask", "ask_citing", "fit", "own_chat", "own_form")
 
 
 class _Ledger(RunLedger):
@@ -69,6 +69,9 @@ class Asker:
                 answer = await ask.answer(self.site, sample.question, history, feature=feature)
                 told = self.ledger.told.pop(answer.id, None)
                 return of_answer(sample, model, repeat, answer, told, self.site.corpus)
+            if isinstance(sample, FormSample):
+                filled = await forms.fill(self.site, sample.posting, feature=feature)
+                return of_form(sample, model, repeat, filled, self.ledger.told.pop(filled.id, None))
             judged = await fit.assess(self.site, sample.posting, feature=feature)
             return of_assessment(sample, model, repeat, judged, self.ledger.told.pop(judged.id, None))
         except AskfitError as error:
@@ -119,7 +122,7 @@ async def opened(
 def _changed(settings: Settings, feature: str, names: dict[str, str], folder: Path, most_cost_usd: float) -> Settings:
     file = settings.file
     # Strict: what a model states without a ground is counted, whatever the owner lets stand.
-    declared = file.features[feature].model_copy(update={"fallback": (), "ground": "strict"})
+    declared = file.features[feature].model_copy(update={"fallback": (), "ground": "strict", "reuse_hours": 0.0})
     features = {name: declared.model_copy(update={"model": model}) for model, name in names.items()}
     bound = {"per_day_usd": most_cost_usd, "per_month_usd": most_cost_usd, "when_spent": "refuse"}
     update = {
@@ -133,4 +136,5 @@ def _changed(settings: Settings, feature: str, names: dict[str, str], folder: Pa
 
 def _known(site: Site) -> str:
     shas = [site.corpus.sha, site.matrix.sha if site.matrix else "", *(load_prompt(name).sha for name in PROMPTS)]
-    return json.dumps([__version__, site.settings.site.model_dump(mode="json"), shas], default=str)
+    own = sorted(site.settings.texts.items())
+    return json.dumps([__version__, site.settings.site.model_dump(mode="json"), shas, own], default=str)

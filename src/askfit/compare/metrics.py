@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from askfit.compare.verdict import Demand
 from askfit.corpus import Corpus
 from askfit.evals.agreement import compare
-from askfit.evals.samples import AskSample, FitSample, Sample
-from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment
+from askfit.evals.samples import AskSample, FitSample, FormSample, Sample
+from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment, score_form, told_in
 from askfit.ledger import Signals
-from askfit.types import Answer, Assessment, Band, UsageOut
+from askfit.types import Answer, Assessment, Band, Filled, UsageOut
 
 GUARD = "faithfulness"
 # The share of borne claims that a cheaper model may lose: a tenth is what 48 equal conversations can rule out.
@@ -122,6 +122,34 @@ def of_assessment(sample: FitSample, model: str, repeat: int, given: Assessment,
     )
 
 
+def of_form(sample: FormSample, model: str, repeat: int, given: Filled, signals: Signals | None) -> Outcome:
+    """A filled form. What of the model's own did not stand counts against it, though nobody was shown it."""
+    scores = score_form(sample, given)
+    repairs = (signals.repairs or 0) if signals else 0
+    items = sum(len(block.items) for block in given.shown)
+    untrue = scores["must_not"].share not in (None, 1.0)
+    said = told_in(given)
+    shares = {
+        "named": scores["named"].share,
+        "fields": scores["fields"].share,
+        GUARD: 0.0 if untrue or not scores["form"].share else items / max(1, items + repairs),
+        "form": scores["form"].share,
+    }
+    return Outcome(
+        sample.id,
+        model,
+        repeat,
+        shares,
+        _missed(scores.values()),
+        said,
+        words=len(said.split()),
+        output_tokens=_tokens(given.usage),
+        cost_usd=given.cost_usd,
+        ttft_ms=given.ttft_ms,
+        total_ms=given.total_ms,
+    )
+
+
 def _missed(scores: Iterable[Score]) -> tuple[str, ...]:
     return tuple(words for score in scores for words in score.missed)
 
@@ -137,6 +165,8 @@ def demands(samples: Sequence[Sample], delta: float) -> tuple[Demand, ...]:
         "bands": any(isinstance(one, FitSample) and one.bands for one in samples),
         "verdict": any(isinstance(one, FitSample) and one.verdict for one in samples),
         "gaps": any(isinstance(one, FitSample) and one.must_name_gaps for one in samples),
+        "named": any(isinstance(one, FormSample) and one.must_name for one in samples),
+        "fields": any(isinstance(one, FormSample) and one.fields for one in samples),
     }
     gains = [Demand(name, delta) for name, there in wanted.items() if there]
     return (*gains, Demand(GUARD, GUARD_MARGIN, guard=True))
@@ -144,7 +174,7 @@ def demands(samples: Sequence[Sample], delta: float) -> tuple[Demand, ...]:
 
 def conversation_of(sample: Sample) -> str:
     """What samples of one conversation have in common: its first question; of an assessment its posting."""
-    if isinstance(sample, FitSample):
+    if not isinstance(sample, AskSample):
         return sample.posting
     return sample.history[0].question if sample.history else sample.question
 

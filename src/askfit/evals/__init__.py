@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from askfit.evals.agreement import Agreement
 from askfit.evals.running import Report, Result, evaluate
-from askfit.evals.samples import AskSample, FitSample, default_samples, read_samples
+from askfit.evals.samples import AskSample, FitSample, FormSample, default_samples, read_samples
 from askfit.evals.tape import Tape
 
 __all__ = [
     "Agreement",
     "AskSample",
     "FitSample",
+    "FormSample",
     "Report",
     "Result",
     "Tape",

@@ -17,12 +17,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from askfit import ask, fit
+from askfit import ask, fit, forms
 from askfit.config import Privacy, Secrets, Settings, StoreSettings
 from askfit.errors import AskfitError, UsageError
 from askfit.evals.agreement import Agreement, Compared, compare
-from askfit.evals.samples import AskSample, Sample
-from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment
+from askfit.evals.samples import AskSample, FormSample, Sample
+from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment, score_form, told_in
 from askfit.evals.tape import Tape
 from askfit.gateway import LASTING, Gateway
 from askfit.ledger import Attempt, Ledger, Outcome
@@ -30,7 +30,7 @@ from askfit.models import facts
 from askfit.routing import BUILTIN, candidates, has_key, model_of
 from askfit.site import Site, open_site
 from askfit.store import Store
-from askfit.types import Answer, Assessment
+from askfit.types import Answer, Assessment, Filled
 
 MOST_COST_USD = 1.0
 UNBOUNDED_USD = 1e6
@@ -235,7 +235,7 @@ def _changed(
     settings: Settings, feature: str, model: str, folder: Path, most_cost_usd: float, *, free: bool
 ) -> Settings:
     file = settings.file
-    declared = file.features[feature].model_copy(update={"model": model, "fallback": ()})
+    declared = file.features[feature].model_copy(update={"model": model, "fallback": (), "reuse_hours": 0.0})
     most_cost_usd = UNBOUNDED_USD if free else most_cost_usd
     bound = {"per_day_usd": most_cost_usd, "per_month_usd": most_cost_usd, "when_spent": "refuse"}
     update = {
@@ -254,6 +254,9 @@ async def _result(site: Site, feature: str, sample: Sample, most_words: int) -> 
             history = [ask.Turn(turn.question, turn.answer) for turn in sample.history]
             answer = await ask.answer(site, sample.question, history, feature=feature)
             return _told(sample, asked, answer, answer.answer, score_answer(sample, answer, site.corpus, most_words))
+        if isinstance(sample, FormSample):
+            filled = await forms.fill(site, sample.posting, feature=feature)
+            return _told(sample, asked, filled, told_in(filled), score_form(sample, filled))
         judged = await fit.assess(site, sample.posting, feature=feature)
         said = f"{judged.verdict}: {judged.headline}"
         told = _told(sample, asked, judged, said, score_assessment(sample, judged))
@@ -262,7 +265,9 @@ async def _result(site: Site, feature: str, sample: Sample, most_words: int) -> 
         return Result(sample.id, asked, error=_why(error), error_code=error.code)
 
 
-def _told(sample: Sample, asked: str, given: Answer | Assessment, said: str, scores: dict[str, Score]) -> Result:
+def _told(
+    sample: Sample, asked: str, given: Answer | Assessment | Filled, said: str, scores: dict[str, Score]
+) -> Result:
     return Result(sample.id, asked, said, scores, cost_usd=given.cost_usd, total_ms=given.total_ms)
 
 

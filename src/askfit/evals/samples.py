@@ -16,14 +16,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from askfit.config import Settings
+from askfit.config import Settings, Work
 from askfit.errors import UsageError
-from askfit.types import Band, Kind, Verdict
+from askfit.types import Band, Verdict
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 MOST_BYTES = 20_000_000
 # Where an owner's samples are looked for: the feature's own name first, then its kind's.
-NAMES: dict[Kind, str] = {"chat": "ask", "assessment": "fit"}
+NAMES: dict[Work, str] = {"chat": "ask", "assessment": "fit"}
 ENDINGS = (".yaml", ".yml", ".jsonl")
 
 
@@ -72,14 +72,37 @@ class FitSample(_Form):
         return self
 
 
-Sample = AskSample | FitSample
-FORMS: dict[Kind, type[AskSample] | type[FitSample]] = {"chat": AskSample, "assessment": FitSample}
+class FormSample(_Form):
+    """One text for a feature that fills a form. `must_name` stands in the filled form, each or one of its
+    alternatives; `must_not` in none. `fields`: what a field of the form must hold."""
+
+    id: Words
+    posting: str = ""
+    posting_file: str = ""
+    must_name: tuple[Words | tuple[Words, ...], ...] = ()
+    must_not: tuple[Words, ...] = ()
+    fields: dict[str, Words] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_posting(self) -> FormSample:
+        if bool(self.posting.strip()) == bool(self.posting_file):
+            raise ValueError("either posting or posting_file is needed")
+        return self
+
+
+Sample = AskSample | FitSample | FormSample
+FORMS: dict[Work, type[AskSample] | type[FitSample] | type[FormSample]] = {
+    "chat": AskSample,
+    "choices": AskSample,
+    "assessment": FitSample,
+    "form": FormSample,
+}
 
 
 def default_samples(settings: Settings, feature: str) -> Path:
     """`golden/<feature>.yaml` beside the settings; UsageError where there is none."""
-    folder, kind = settings.root / "golden", settings.features[feature].kind
-    for name in dict.fromkeys((feature, NAMES[kind])):
+    folder, work = settings.root / "golden", settings.features[feature].work
+    for name in dict.fromkeys((feature, NAMES.get(work, feature))):
         for ending in ENDINGS:
             if (path := folder / f"{name}{ending}").is_file():
                 return path
@@ -90,7 +113,7 @@ def default_samples(settings: Settings, feature: str) -> Path:
     )
 
 
-def read_samples(path: Path, kind: Kind) -> tuple[Sample, ...]:
+def read_samples(path: Path, kind: Work) -> tuple[Sample, ...]:
     """Every sample of a file, in its order; UsageError with file, sample and key where one cannot be used."""
     samples = tuple(_sample(given, where, path, kind) for where, given in _items(path))
     seen: set[str] = set()
@@ -139,7 +162,7 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _sample(given: Any, where: str, path: Path, kind: Kind) -> Sample:
+def _sample(given: Any, where: str, path: Path, kind: Work) -> Sample:
     if isinstance(given, dict) and given.get("id"):
         where = f"{where}, id {given['id']}"
     try:
@@ -149,10 +172,10 @@ def _sample(given: Any, where: str, path: Path, kind: Kind) -> Sample:
         key = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("constrained-str", "tuple[")))
         message = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
         raise _invalid(path, where, f"{key}: {message}" if key else message) from None
-    return _with_posting(sample, path, where) if isinstance(sample, FitSample) else sample
+    return sample if isinstance(sample, AskSample) else _with_posting(sample, path, where)
 
 
-def _with_posting(sample: FitSample, path: Path, where: str) -> FitSample:
+def _with_posting(sample: FitSample | FormSample, path: Path, where: str) -> Sample:
     """The posting's text, read from its file: that stands relative to the samples' own."""
     if not sample.posting_file:
         return sample

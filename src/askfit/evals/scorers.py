@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from askfit.corpus import Corpus
 from askfit.evals.agreement import compare, nearest
-from askfit.evals.samples import AskSample, FitSample
+from askfit.evals.samples import AskSample, FitSample, FormSample
 from askfit.text import clean, stands_in
-from askfit.types import Answer, Assessment
+from askfit.types import Answer, Assessment, Filled
 
 MOST_WORDS = 120  # the prompt asks for 80; lists and quoted sentences run a little longer
 MOST_SHOWN_CHARACTERS = 60
@@ -183,3 +183,34 @@ FIT: Mapping[str, Callable[[FitSample, Assessment], Score]] = {
 def score_assessment(sample: FitSample, given: Assessment) -> dict[str, Score]:
     """Every score of one assessment."""
     return {name: scorer(sample, given) for name, scorer in FIT.items()}
+
+
+# ---------------------------------------------------------------- a form
+
+
+def told_in(given: Filled) -> str:
+    """All that people read of a filled form."""
+    parts = [part for block in given.shown for item in block.items for part in item]
+    return "\n".join(f"{part.label} {part.text}".strip() for part in parts)
+
+
+def score_form(sample: FormSample, given: Filled) -> dict[str, Score]:
+    """Every score of one filled form; its rows and quotes were held against the site before it was shown."""
+    shown = told_in(given)
+    points = [(point,) if isinstance(point, str) else point for point in sample.must_name]
+    unnamed = [" | ".join(point) for point in points if not any(says(shown, words) for words in point)]
+    said = [words for words in sample.must_not if folded(words) in folded(shown)]
+    wrong = [name for name, words in sample.fields.items() if folded(str(given.output.get(name))) != folded(words)]
+    told = tuple(notice.message for notice in given.notices if notice.code in FINISHED_BY_RULES)
+    return {
+        "named": _share(len(points) - len(unnamed), len(points), [f"“{point}” is not named" for point in unnamed]),
+        "must_not": _share(
+            len(sample.must_not) - len(said), len(sample.must_not), [f"“{words}” is said" for words in said]
+        ),
+        "fields": _share(
+            len(sample.fields) - len(wrong),
+            len(sample.fields),
+            [f"{name} is {given.output.get(name)}, not {sample.fields[name]}" for name in wrong],
+        ),
+        "form": Score(0.0, told) if told else Score(1.0),
+    }

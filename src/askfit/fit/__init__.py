@@ -86,7 +86,7 @@ async def stream(
     audit = showing.audit
     if audit.posting.problem:
         await _record(site, showing, visitor)
-        chat = next((one.path for one in site.settings.features.values() if one.kind == "chat"), "")
+        chat = site.settings.path_of("chat")
         for event in showing.insufficient(posting, chat):
             yield event
         return

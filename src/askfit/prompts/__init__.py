@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 
 _SLOT = re.compile(r"\{\{([a-z_]+)\}\}")
+_BRACES = re.compile(r"\{\{([^{}\n]{0,60})\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,11 @@ class PromptFile:
     @property
     def slots(self) -> frozenset[str]:
         return frozenset(_SLOT.findall(self.text))
+
+    @property
+    def loose_slots(self) -> frozenset[str]:
+        """What stands in double braces, a slot's name or a slip of one: for files that an owner writes."""
+        return frozenset(_BRACES.findall(self.text))
 
     def render(self, **values: str) -> str:
         """Fill every slot; a missing or a surplus value is a KeyError. A value is never scanned for slots."""

@@ -28,13 +28,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from askfit import __version__, telemetry
 from askfit import ask as ask_feature
 from askfit import fit as fit_feature
+from askfit import forms as form_feature
 from askfit.ask.question import MOST_CHARACTERS
-from askfit.config import Feature, Settings
+from askfit.config import Feature, Settings, Work
 from askfit.errors import AskfitError, SettingsError
 from askfit.fetching import Fetcher
 from askfit.fit.page import address_in, fetch_posting
 from askfit.site import Site, open_site
-from askfit.types import Answer, Assessment, Event
+from askfit.types import Answer, Assessment, Event, Filled
 from askfit.web import openapi, pages, sharing, sse
 from askfit.web.problems import HttpError, Problem, for_visitors, respond, retry_after
 from askfit.web.visitors import visitor_of
@@ -84,7 +85,7 @@ class Feedback(Body):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one kind of feature is served."""
+    """How one way of working is served."""
 
     body: type[Body]
     answer: type[BaseModel]
@@ -117,13 +118,22 @@ async def _fetched(site: Site, name: str, body: Posting, fetcher: Fetcher) -> Po
     return Posting(posting=await fetch_posting(url, fetcher))
 
 
-KINDS = {
-    "chat": Kind(
-        Question,
-        Answer,
-        lambda site, name, body, visitor: ask_feature.stream(site, **_ask(site, name, body, visitor)),
-        lambda site, name, body, visitor: ask_feature.answer(site, **_ask(site, name, body, visitor)),
-        pages.ask_page,
+CHAT = Kind(
+    Question,
+    Answer,
+    lambda site, name, body, visitor: ask_feature.stream(site, **_ask(site, name, body, visitor)),
+    lambda site, name, body, visitor: ask_feature.answer(site, **_ask(site, name, body, visitor)),
+    pages.ask_page,
+)
+KINDS: dict[Work, Kind] = {
+    "chat": CHAT,
+    "choices": CHAT,
+    "form": Kind(
+        Posting,
+        Filled,
+        lambda site, name, body, visitor: form_feature.stream(site, **_fit(name, body, visitor)),
+        lambda site, name, body, visitor: form_feature.fill(site, **_fit(name, body, visitor)),
+        pages.form_page,
     ),
     "assessment": Kind(
         Posting,
@@ -179,7 +189,7 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
 
 
 def _add_feature(app: FastAPI, settings: Settings, name: str, feature: Feature) -> None:
-    kind = KINDS[feature.kind]
+    kind = KINDS[feature.work]
     if feature.path in SERVICE_PATHS or feature.path.startswith(SERVICE_FOLDERS):
         raise SettingsError(
             "settings_invalid",
@@ -225,7 +235,7 @@ def _add_feature(app: FastAPI, settings: Settings, name: str, feature: Feature) 
         feature.path, post, methods=["POST"], name=name, summary=f"Ask {name}", response_model=None,
         openapi_extra=openapi.request_of(kind.body), responses=openapi.answers(kind.answer),
     )  # fmt: skip
-    if feature.kind == "assessment":
+    if feature.work == "assessment":
         sharing.add_report(app, settings, name, lambda: _site(app), _posted)
 
 
@@ -368,6 +378,10 @@ def _add_service_routes(app: FastAPI, settings: Settings) -> None:
     async def index() -> HTMLResponse:
         return HTMLResponse(pages.index_page(settings))
 
+    @app.get("/features.json", summary="The features as declared: where they are and what they take")
+    async def features() -> pages.Features:
+        return pages.features_of(settings)
+
     @app.get("/healthz", summary="Alive")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -398,6 +412,16 @@ def _add_service_routes(app: FastAPI, settings: Settings) -> None:
     @app.get("/askfit.css", include_in_schema=False)
     async def style() -> Response:
         return Response(_static("askfit.css"), media_type="text/css", headers={"Cache-Control": "public, max-age=300"})
+
+    @app.get("/askfit-features.js", summary="The widget of features of the owner's own", response_class=Script)
+    async def own_widget() -> Response:
+        headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+        return Script(_static("askfit-features.js"), headers=headers)
+
+    @app.get("/askfit-features.css", include_in_schema=False)
+    async def own_style() -> Response:
+        headers = {"Cache-Control": "public, max-age=300"}
+        return Response(_static("askfit-features.css"), media_type="text/css", headers=headers)
 
     @app.get("/favicon.svg", include_in_schema=False)
     async def icon() -> Response:

@@ -13,20 +13,30 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from pydantic import BaseModel
+
 from askfit.ask.abstain import DROPPED
 from askfit.ask.reasons import is_off_limits
-from askfit.config import Settings
+from askfit.config import Settings, Work
+from askfit.declared import form_of
 from askfit.errors import AskfitError
 from askfit.fit.nearmiss import NearMisses
 from askfit.fit.rules import VERDICT_WORDS
 from askfit.site import Site
-from askfit.types import Answer, Assessment, CitationOut, Fault, Kind
+from askfit.types import Answer, Assessment, CitationOut, Fault, Filled, Kind
 from askfit.web import report
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
+# What a feature takes and gives, in /llms.txt.
+DOES = {
+    "chat": "POST {{question}}: an answer from the pages below",
+    "choices": "POST {{question}}, one of {choices}: an answer from the pages below",
+    "assessment": "POST {{posting}}: how it fits",
+    "form": "POST {{posting}}: the form filled for it, each row and quote checked",
+}
 MOST_HISTORY = 6  # turns carried in a form's hidden field
 MOST_SUGGESTIONS = 4
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
@@ -139,16 +149,12 @@ def ask_page(
         numbers={citation.section: number for number, citation in enumerate(cited, 1)},
         error=error,
         history=json.dumps(kept[-MOST_HISTORY:], ensure_ascii=False),
-        other=_path_of(settings, "assessment"),
+        own=settings.features[name].work == "choices",
+        other="" if settings.features[name].choices else settings.path_of("assessment"),
         handed=_told(result, "looks_like_posting"),
         conversation=(result.conversation if result else None) or "",
-        suggestions=suggestions(site, settings.features[name].off_limits),
+        suggestions=[] if settings.features[name].choices else suggestions(site, settings.features[name].off_limits),
     )
-
-
-def _path_of(settings: Settings, kind: Kind) -> str:
-    """The first feature of a kind; "" where the site has none."""
-    return next((feature.path for feature in settings.features.values() if feature.kind == kind), "")
 
 
 def _told(result: Answer | Assessment | None, code: str) -> bool:
@@ -181,12 +187,29 @@ def fit_page(
         name=name,
         feature=settings.features[name],
         posting=posting,
-        other=_path_of(settings, "chat"),
+        other=settings.path_of("chat"),
         handed=_told(result, "looks_like_question"),
         result=result,
         weights=weights(result) if result else [],
         error=error,
     )
+
+
+def form_page(
+    settings: Settings,
+    name: str,
+    *,
+    site: Site,
+    body: Any = None,
+    result: Filled | None = None,
+    error: AskfitError | None = None,
+    given: dict[str, Any] | None = None,
+) -> str:
+    """The input for a feature with a form of its own, and that form filled where a text was posted."""
+    posting = (body.posting if body else None) or (given or {}).get("posting", "")
+    feature = settings.features[name]
+    shown = {"posting": posting, "result": result, "error": error}
+    return _render("form.html", settings, name=name, feature=feature, own=True, **shown)
 
 
 def assessment_page(
@@ -237,6 +260,48 @@ def _template(name: str) -> str:
     return files("askfit.web").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+class FeatureOut(BaseModel):
+    """One feature, as a page that embeds it needs to know it."""
+
+    name: str
+    kind: Kind
+    work: Work
+    path: str
+    title: str
+    intro: str
+    label: str
+    act: str
+    choices: tuple[str, ...]
+    output: dict[str, Any] | None  # the form that it fills, as JSON Schema
+
+
+class Features(BaseModel):
+    """What GET /features.json answers."""
+
+    features: tuple[FeatureOut, ...]
+
+
+def features_of(settings: Settings) -> Features:
+    """Every feature that is on."""
+    return Features(
+        features=tuple(
+            FeatureOut(
+                name=name,
+                kind=feature.kind,
+                work=feature.work,
+                path=feature.path,
+                title=feature.title,
+                intro=feature.intro,
+                label=feature.label,
+                act=feature.act,
+                choices=tuple(feature.choices),
+                output=dict(form_of(settings, name).schema) if feature.output else None,
+            )
+            for name, feature in settings.features.items()
+        )
+    )
+
+
 def llms_txt(settings: Settings, site: Site) -> str:
     """The site for agents, in the llms.txt form: who it is about, what it offers, its pages."""
     about = settings.site
@@ -248,8 +313,9 @@ def llms_txt(settings: Settings, site: Site) -> str:
     ]
     lines += ["## Features", ""]
     for name, feature in settings.features.items():
-        does = {"chat": "POST {question}: an answer from the pages below", "assessment": "POST {posting}: how it fits"}
-        lines.append(f"- [{name}]({feature.path}): {does[feature.kind]} (JSON, or text/event-stream)")
+        does = DOES[feature.work].format(choices=", ".join(feature.choices))
+        titled = f"{_line(feature.title)}. " if feature.title else ""
+        lines.append(f"- [{name}]({feature.path}): {titled}{does} (JSON, or text/event-stream)")
     lines += ["- [API](/openapi.json)", "", "## Pages", ""]
     lines += [f"- [{_line(document.title)}]({document.url})" for document in site.corpus.documents if document.url]
     return "\n".join(lines) + "\n"

@@ -63,7 +63,7 @@ Read = Callable[[Request, int], Awaitable[tuple[Any, bool]]]  # a body's fields;
 @asynccontextmanager
 async def shares_of(site: Site) -> AsyncIterator[Shares]:
     """The site's shared assessments; what has expired is forgotten at the start and every hour."""
-    days = {name: each.share_days for name, each in site.settings.features.items() if each.kind == "assessment"}
+    days = {name: each.share_days for name, each in site.settings.features.items() if each.work == "assessment"}
     shares = Shares(site.ledger.store, days)
     await shares.open()
     purging = asyncio.create_task(_hourly(shares))
