@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
@@ -12,16 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import httpx2
 import pytest
 
 from askfit.cli import main
 from askfit.cli.comparing import delta_of
 from askfit.compare import Comparison, Journal, Outcome, compare
+from askfit.compare.blind import Hand, Item, Session
+from askfit.compare.blind_page import judge_by_hand
+from askfit.compare.journal import Picked, Why
 from askfit.compare.judging import Judged, Scale, abstains, margin, margin_at_one_length
 from askfit.compare.metrics import stability
-from askfit.compare.report import needed_told, sentence, sums, unmeasured
+from askfit.compare.report import blind_told, needed_told, sentence, sums, unmeasured
 from askfit.compare.running import drawn
 from askfit.compare.verdict import ALPHA, Demand, Mean, Test, holm, looks
 from askfit.config import Secrets, Settings
@@ -432,6 +437,136 @@ async def test_a_model_that_fails_counts_for_neither(opened: Opened) -> None:
     found = await site.compared(models=(SMALL, "anthropic:claude-sonnet-4-6", "scripted:server_error"), count=3)
     assert any("scripted:server_error failed on 3 answers" in line for line in unmeasured(found))
     assert found.verdict == "INCONCLUSIVE" and found.compared == 0
+
+
+# ---------------------------------------------------------------- blind, by hand
+
+
+async def answered(site: Site, path: Path, *, count: int = 20, **options: Any) -> tuple[Comparison, Sequence[Sample]]:
+    """All answers to so many samples, in this journal."""
+    found = await site.compared(count=count, journal=Journal(path), to_the_end=True, **options)
+    return found, of_file(site.settings, count)
+
+
+def play(session: Session, hand: Callable[[Item], Hand], most: int = 1000) -> int:
+    """Judge until it is over; how many."""
+    for done in range(most):
+        item = session.current
+        if item is None:
+            return done
+        session.pick(item, hand(item))
+    return most
+
+
+async def test_all_is_asked_before_the_owner_picks(opened: Opened, tmp_path: Path) -> None:
+    """Though the metrics decide early, each sample has two answers to pick from; the verdict is what it was."""
+    site = opened(SHALLOW, INTEGRATING)
+    found, asked = await answered(site, tmp_path / "journal.jsonl")
+    session = Session(found, asked, Journal(None))
+    assert (found.verdict, found.compared, site.calls, len(session.items)) == ("ESCALATE", 20, 40, 20)
+    assert found.pairs[0].test.conversations < 20, "it was decided before"
+
+
+async def test_picks_are_differences_and_sides_are_a_coin(opened: Opened, tmp_path: Path) -> None:
+    """Preferring the large one is proven; preferring a side is no preference of a model."""
+    site = opened(SHALLOW, INTEGRATING)
+    found, asked = await answered(site, tmp_path / "journal.jsonl", count=60)
+    sides = []
+
+    def large(item: Item) -> Hand:
+        sides.append(item.small_side(session.seed))
+        return item.side_of("large", session.seed)
+
+    session = Session(found, asked, Journal(None))
+    picked = play(session, large)
+    (told,) = session.standings()
+    assert (told.decision.verdict, told.wins[LARGE], told.judged) == ("ESCALATE", picked, picked) and picked < 12
+    lefty = Session(found, asked, Journal(None), seed=7)
+    assert play(lefty, lambda item: "left") == 60 and not lefty.is_decided
+    (told,) = lefty.standings()
+    assert told.left == 60 and 15 < told.wins[SMALL] < 45, "the sides are drawn evenly"
+
+
+async def test_equal_answers_are_ties_that_nobody_is_asked_about(opened: Opened, tmp_path: Path) -> None:
+    """Word for word the same: told as such, and no reason for a verdict before anything was picked."""
+    found, asked = await answered(opened(INTEGRATING, INTEGRATING), tmp_path / "journal.jsonl", count=30)
+    session = Session(found, asked, Journal(None))
+    assert session.current is None and session.asked == 0 and session.standings() == ()
+
+
+async def test_picks_are_found_again_unless_the_answers_changed(opened: Opened, tmp_path: Path) -> None:
+    """Another session goes on with the same seed; a half line is cut away; new answers are judged anew."""
+    path = tmp_path / "journal.jsonl"
+    site = opened(SHALLOW, INTEGRATING)
+    found, asked = await answered(site, path)
+    first = Session(found, asked, Journal(path, resume=True))
+    assert play(first, lambda item: "tie", most=3) == 3
+    assert first.last
+    first.take_back(first.last)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"chosen": "broken o')
+    second = Session(found, asked, Journal(path, resume=True))
+    assert (second.judged, second.seed, second.current) == (2, first.seed, first.current)
+    changed = [replace(one, said=one.said + " Anew.") for one in found.outcomes]
+    other = replace(found, outcomes=tuple(changed))
+    assert Session(other, asked, Journal(path, resume=True)).judged == 0
+    assert Session(found, asked, Journal(path)).judged == 0, "without --resume all begins anew"
+
+
+async def test_reasons_and_agreement_are_counted(opened: Opened, tmp_path: Path) -> None:
+    """A reason speaks of the answer that was not picked, with a tie of both; picks stand beside the metrics."""
+    found, asked = await answered(opened(SHALLOW, INTEGRATING), tmp_path / "journal.jsonl", count=4)
+    session = Session(found, asked, Journal(None))
+    for picked, why in (("large", "too_shallow"), ("small", "too_much"), ("tie", "wrong"), ("large", "")):
+        item = session.current
+        assert item
+        session.pick(item, item.side_of(cast(Picked, picked), session.seed), cast(Why, why))
+    (told,) = session.standings()
+    assert told.why == {
+        SMALL: {"too_shallow": 1, "too_much": 0, "wrong": 1},
+        LARGE: {"too_shallow": 0, "too_much": 1, "wrong": 1},
+    }
+    assert (told.agreement.alike, told.agreement.opposite, told.agreement.only_measured) == (2, 1, 1)
+    assert "you agree 2 times" in " ".join(blind_told(told, 0.1))
+
+
+async def test_the_page_is_for_this_machine_and_whoever_has_its_address(opened: Opened, tmp_path: Path) -> None:
+    """A guessed path, another site's name or origin, and a form's post get nothing; a second tab changes nothing; after
+    the last pick the session ends by itself."""
+    found, asked = await answered(opened(SHALLOW, INTEGRATING), tmp_path / "journal.jsonl", count=2)
+    session = Session(found, asked, Journal(None))
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(judge_by_hand(session, told.set_result, linger_s=0.2))
+    url = await told
+    base = url.rsplit("/", 2)[0]
+    async with httpx2.AsyncClient() as client:
+        page = await client.get(url)
+        assert page.status_code == 200 and "default-src 'none'" in page.headers["content-security-policy"]
+        for path, headers in (
+            (f"{base}/", {}),
+            (f"{base}/{'x' * 32}/state", {}),
+            (f"{url}state", {"host": "evil.example"}),
+            (f"{url}state", {"origin": "https://evil.example"}),
+            (f"{url}blind.html", {}),
+        ):
+            assert (await client.get(path, headers=headers)).status_code == 404, path
+        post, step = client.post, f"{url}step/"
+        assert (await post(f"{step}pick", data={"judged": 0, "hand": "left"})).status_code == 400
+        assert (await post(f"{step}pick", json={"judged": 0, "hand": "l" * 2000})).status_code == 400
+        assert (await post(f"{step}pick", json={"judged": 0, "hand": ["left"]})).json()["stale"]
+        assert (await post(f"{step}why", json={"judged": 0, "why": "wrong"})).json()["stale"]
+        assert (await post(f"{step}erase", json={})).status_code == 404
+        for count in range(2):
+            assert (await post(f"{step}pick", json={"judged": count, "hand": "left"})).json()["phase"] == "why"
+            assert (await post(f"{step}pick", json={"judged": count, "hand": "right"})).json()["stale"]
+            state = (await post(f"{step}why", json={"judged": count + 1, "why": "wrong"})).json()
+        assert (state["phase"], state["judged"], state["turn"]) == ("through", 2, None)
+        await asyncio.wait_for(serving, 10)
+    assert [one.why for one in session.choices.values()] == ["wrong", "wrong"]
+    assert {
+        item.side_of(cast(Picked, one.picked), one.seed)
+        for item, one in zip(session.items, session.choices.values(), strict=True)
+    } == {"left"}
 
 
 # ---------------------------------------------------------------- fit

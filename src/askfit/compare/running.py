@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from askfit.compare.asking import Asker, in_order, opened
@@ -97,6 +97,7 @@ class Comparison:
     recorded: int = 0
     resumed: int = 0
     own_ms: float = 0.0  # of all this time, what the comparison itself took, without the asking
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the samples, by id, and all they are asked of
 
     @property
     def verdict(self) -> Choice:
@@ -149,20 +150,25 @@ async def compare(
     tape: Tape | None = None,
     journal: Journal | None = None,
     most_cost_usd: float = MOST_COST_USD,
+    to_the_end: bool = False,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Ask every model the same samples; UsageError where one cannot be called at all."""
+    """Ask every model the same samples; UsageError where one cannot be called at all.
+
+    With `to_the_end` all are asked all, whatever is decided: for someone who shall read them.
+    """
     tape = tape or Tape()
     ordered = in_order(settings, models, tape)
     now = model_of(settings, settings.features[feature].model)
     current = now if now in ordered else ordered[0]
     pairs = _pairs(ordered, current, samples, delta)
     async with opened(settings, feature, ordered, tape, most_cost_usd) as asker:
-        run = _Run(asker, journal or Journal(None), pairs, repeats)
+        run = _Run(asker, journal or Journal(None), pairs, repeats, ordered if to_the_end else ())
         conversations = drawn(samples)
         began = time.perf_counter()
         await run.through(conversations, progress)
         own_ms = (time.perf_counter() - began) * 1000 - run.asking_ms
+        fingerprints = {sample.id: asker.fingerprint(sample) for sample in samples}
     return Comparison(
         feature=feature,
         models=ordered,
@@ -178,6 +184,7 @@ async def compare(
         recorded=tape.recorded,
         resumed=run.resumed,
         own_ms=own_ms,
+        fingerprints=fingerprints,
     )
 
 
@@ -218,6 +225,7 @@ class _Run:
     journal: Journal
     pairs: Sequence[Pair]
     repeats: int
+    always: Sequence[str] = ()  # models that are asked whatever is decided
     outcomes: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)
     resumed: int = 0
     spent: bool = False
@@ -229,9 +237,10 @@ class _Run:
         done = 0
         for batch in _batches(conversations):
             live = [pair for pair in self.pairs if pair.open]
-            if not live or self.spent:
+            asked = self.always or tuple(dict.fromkeys(name for pair in live for name in (pair.small, pair.large)))
+            if not asked or self.spent:
                 break
-            await self._ask(batch, tuple(dict.fromkeys(name for pair in live for name in (pair.small, pair.large))))
+            await self._ask(batch, asked)
             for conversation in batch:
                 done += 1
                 for pair in live:
