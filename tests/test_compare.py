@@ -20,7 +20,7 @@ import pytest
 
 from askfit.cli import main
 from askfit.cli.comparing import delta_of
-from askfit.compare import Comparison, Journal, Outcome, compare
+from askfit.compare import Comparison, Journal, Outcome, compare, running
 from askfit.compare.blind import Hand, Item, Session
 from askfit.compare.blind_page import judge_by_hand
 from askfit.compare.journal import Picked, Why
@@ -419,6 +419,29 @@ async def test_recorded_answers_are_compared_without_a_call(opened: Opened, tmp_
     assert site.calls == calls and second.replayed == first.recorded == calls
     assert (second.verdict, second.decision) == (first.verdict, first.decision)
     assert [one.shares for one in sums(second)] == [one.shares for one in sums(first)]
+
+
+async def test_processes_replay_what_one_replays(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long tape is shared by several processes: shares, words, costs and verdict are those of one alone."""
+    site, tape = opened(SHALLOW, INTEGRATING), tmp_path / "tape.jsonl"
+    keyless = replace(site.settings, secrets=Secrets())
+    samples = of_file(keyless, 40)
+    await site.compared(count=40, tape=Tape(record=tape), to_the_end=True)
+    monkeypatch.setattr(running, "UNSHARED", 4)
+    monkeypatch.setattr(running, "FEWEST", 10)
+
+    async def replayed(processes: int, *, at_once: bool) -> Comparison:
+        recorded = Tape(replay=tape, at_once=at_once)
+        given = {"tape": recorded, "to_the_end": True, "processes": processes}
+        return await compare(keyless, "ask", (SMALL, LARGE), samples, **given)
+
+    alone, shared = await replayed(1, at_once=False), await replayed(2, at_once=True)
+    assert shared.replayed == alone.replayed == 80
+    for one, other in zip(alone.outcomes, shared.outcomes, strict=True):
+        assert replace(one, ttft_ms=0, total_ms=0) == replace(other, ttft_ms=0, total_ms=0)
+    assert (shared.verdict, shared.decision) == (alone.verdict, alone.decision)
 
 
 async def test_a_decided_model_is_asked_no_more(opened: Opened) -> None:

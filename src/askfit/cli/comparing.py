@@ -34,6 +34,7 @@ from askfit.evals import Tape, default_samples, read_samples
 from askfit.routing import has_key, model_of
 from askfit.types import NANOS_PER_USD
 
+MOST_PROCESSES = 8  # for recorded answers
 COLOURS = {"ESCALATE": "yellow", "DOWNGRADE": "cyan", "KEEP": "green", "INCONCLUSIVE": "bold"}
 
 
@@ -73,7 +74,7 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
     names = [name.strip() for name in options.models.split(",") if name.strip()]
     gain = delta_of(options.delta)
     samples = read_samples(options.samples or default_samples(settings, feature), settings.features[feature].kind)
-    tape = Tape(replay=options.replay, record=options.record)
+    tape = Tape(replay=options.replay, record=options.record, at_once=True)
     journal = _journal(settings, options, tape)
     tape = _closed_without_keys(settings, names, tape, journal)
     if options.html:
@@ -90,6 +91,7 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
             journal=journal,
             most_cost_usd=options.most_cost_usd,
             to_the_end=options.blind,
+            processes=min(os.cpu_count() or 1, MOST_PROCESSES),
             progress=tick,
         )
     session = Session(comparison, samples, journal)
