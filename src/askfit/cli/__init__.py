@@ -310,6 +310,8 @@ def compare(
     replay: Annotated[Path | None, typer.Option(help="Take the answers from this file: free, no network.")] = None,
     blind: Annotated[bool, typer.Option("--blind", help="Pick the better answers yourself, with no names.")] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page for --blind. 0: any free one.")] = 0,
+    judge: Annotated[str, typer.Option(help="Another model judges too, in both orders: two calls more a sample.")] = "",
+    labels: Annotated[Path | None, typer.Option(help="What people prefer, to hold the judge against.")] = None,
 ) -> None:
     """Which model a feature should have, by the same samples: ESCALATE, DOWNGRADE, KEEP or INCONCLUSIVE."""
     from dataclasses import replace as changed
@@ -319,10 +321,10 @@ def compare(
     from askfit.config import load_settings
 
     options = work.Options(feature, models, samples, delta, repeats, max_cost, journal, resume, record, replay, html)
-    options = changed(options, blind=blind, port=port)
+    options = changed(options, blind=blind, port=port, judge=judge, labels=labels)
     found = run(work.run(load_settings(config), options, quiet=as_json))
     if as_json:
-        print_json(document(found.comparison, found.blind))
+        print_json(document(found.comparison, found.blind, found.judged))
     else:
         work.show(found)
     raise typer.Exit(0 if found.comparison.compared else 1)

@@ -16,7 +16,9 @@ from rich.table import Table
 from askfit.cli.progress import err
 from askfit.cli.show import out, usd
 from askfit.compare import Comparison, Journal, Pair, compare
+from askfit.compare.asking import in_order
 from askfit.compare.blind import Session, Standing
+from askfit.compare.judge import Opinion, judge_of, judged, opinion_told, picked_labels, read_labels
 from askfit.compare.report import (
     ModelSums,
     as_html,
@@ -55,6 +57,8 @@ class Options:
     html: Path | None
     blind: bool = False
     port: int = 0
+    judge: str = ""
+    labels: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Found:
 
     comparison: Comparison
     blind: tuple[Standing, ...] = ()
+    judged: tuple[Opinion, ...] = ()
 
 
 async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
@@ -79,6 +84,7 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
     tape = _closed_without_keys(settings, names, tape, journal)
     if options.html:
         _check_writable(options.html)
+    labels = _labels(settings, options, names, tape)
     with _progress(quiet=quiet) as tick, _told_by_the_report():
         comparison = await compare(
             settings,
@@ -97,9 +103,21 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
     session = Session(comparison, samples, journal)
     if options.blind:
         await _judged_by_hand(session, options.port)
-    found = Found(comparison, session.standings())
+    opinions: tuple[Opinion, ...] = ()
+    if options.judge:
+        opinions = await judged(
+            settings,
+            comparison,
+            samples,
+            journal,
+            options.judge,
+            labels={**labels, **picked_labels(session)},
+            tape=tape,
+            most_cost_usd=options.most_cost_usd,
+        )
+    found = Found(comparison, session.standings(), opinions)
     if options.html:
-        options.html.write_text(as_html(comparison, samples, found.blind), encoding="utf-8")
+        options.html.write_text(as_html(comparison, samples, found.blind, opinions), encoding="utf-8")
     return found
 
 
@@ -111,6 +129,18 @@ def _journal(settings: Settings, options: Options, tape: Tape) -> Journal:
     if options.journal or not (options.blind or options.resume):
         return Journal(options.journal, resume=options.resume or options.blind)
     return Journal(path, resume=True, only_choices=True)
+
+
+def _labels(
+    settings: Settings, options: Options, names: Sequence[str], tape: Tape
+) -> dict[tuple[str, str, str], float]:
+    """People's preferences from a file; what is wrong with the judge or the file is told before money is spent."""
+    models = in_order(settings, names, tape)
+    if options.judge:
+        judge_of(settings, options.judge, models, tape)
+    elif options.labels:
+        raise UsageError("labels_alone", "--labels holds a judge against people.", "Name the judge with --judge.")
+    return read_labels(options.labels, models) if options.labels else {}
 
 
 def _closed_without_keys(settings: Settings, names: Sequence[str], tape: Tape, journal: Journal) -> Tape:
@@ -206,6 +236,9 @@ def show(found: Found) -> None:
     comparison = found.comparison
     for one in found.blind:
         _show_blind(one, comparison)
+    for opinion in found.judged:
+        verdict = opinion.decision.verdict
+        out.print(f"[{COLOURS[verdict]}]{verdict}[/] by a judge: {escape(' '.join(opinion_told(opinion)))}\n")
     colour = COLOURS[comparison.verdict]
     out.print(f"[{colour}]{comparison.verdict}[/]  {escape(sentence(comparison))}")
     if more := needed_told(comparison):

@@ -114,7 +114,7 @@ class Session:
     choices: dict[ChoiceKey, Choice] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.items = tuple(_items(self.comparison, self.samples))
+        self.items = tuple(items_of(self.comparison, self.samples))
         for item in self.items:
             found = self.journal.choice(item.key)
             if found and found.answers == item.answers:
@@ -297,7 +297,7 @@ def _measured(item: Item, metrics: Sequence[str]) -> float:
 # ---------------------------------------------------------------- the items
 
 
-def _items(comparison: Comparison, samples: Sequence[Sample]) -> Iterator[Item]:
+def items_of(comparison: Comparison, samples: Sequence[Sample]) -> Iterator[Item]:
     """Every sample that two models of a pair have both answered, in the comparison's order."""
     given = {(one.sample, one.model): one for one in comparison.outcomes if not one.repeat and not one.error}
     for number, conversation in enumerate(drawn(samples)):

@@ -3,7 +3,8 @@
 One line an outcome. It is found again by model, repeat, sample and all that the sample was asked of: site, rows,
 prompts. What has changed since is asked anew. Failed calls are not kept, so that they are tried again.
 
-What an owner picks by hand stands in the same file, a line a pick; the last line about two answers counts.
+What an owner picks by hand stands in the same file, a line a pick, and what a judge says; the last line about two
+answers counts.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Literal, get_args
 from askfit.compare.metrics import Outcome
 from askfit.errors import UsageError
 
-BEGINS = (b'{"measured": ', b'{"chosen": ')  # every line: no other file is ever written to
+BEGINS = (b'{"measured": ', b'{"chosen": ', b'{"judged": ')  # every line: no other file is ever written to
 
 Key = tuple[str, str, int]  # the sample's fingerprint, model, repeat
 ChoiceKey = tuple[str, str, str]  # the sample's fingerprint, the small model, the large one
@@ -39,6 +40,17 @@ class Choice:
     seed: int  # that the side was drawn from
 
 
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A judge's word on two answers: its preference for the large one's, shown first and shown second."""
+
+    sample: str
+    shown_first: float
+    shown_second: float
+    answers: str  # a hash of both
+    prompt_sha: str
+
+
 class Journal:
     """One file. With `resume` what it holds is taken; without, all is measured anew and added."""
 
@@ -51,6 +63,7 @@ class Journal:
         self._only_choices = only_choices
         self._known: dict[Key, Outcome] = {}
         self._choices: dict[ChoiceKey, Choice] = {}
+        self._words: dict[tuple[ChoiceKey, str], Word] = {}
         if path:
             kept = _checked(path)
             if resume:
@@ -79,6 +92,15 @@ class Journal:
         self._add({"chosen": key[0], "small": key[1], "large": key[2], **asdict(choice)}, sync=True)
         self._take(key, choice)
 
+    def word(self, key: ChoiceKey, judge: str) -> Word | None:
+        """What a judge said before."""
+        return self._words.get((key, judge))
+
+    def say(self, key: ChoiceKey, judge: str, word: Word) -> None:
+        """Add a judge's word to the file."""
+        self._add({"judged": key[0], "small": key[1], "large": key[2], "judge": judge, **asdict(word)})
+        self._words[key, judge] = word
+
     def _take(self, key: ChoiceKey, choice: Choice) -> None:
         if choice.picked:
             self._choices[key] = choice
@@ -100,6 +122,9 @@ class Journal:
                 found = json.loads(line)
                 if "chosen" in found:
                     self._take((found.pop("chosen"), found.pop("small"), found.pop("large")), _choice(found))
+                elif "judged" in found:
+                    key, judge = (found.pop("judged"), found.pop("small"), found.pop("large")), found.pop("judge")
+                    self._words[key, judge] = Word(**found)
                 else:
                     fingerprint = found.pop("measured")
                     outcome = _outcome(found)

@@ -7,6 +7,7 @@ processes share them. The first ones are replayed without: a clear case is decid
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -73,6 +74,8 @@ async def replayers(
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command's own process ends this one
+    gc.freeze()  # the modules stay; what an answer leaves behind is rarely a ring
+    gc.set_threshold(50_000, 20, 50)
     logging.disable(logging.ERROR)  # what went wrong stands in the outcome
 
 

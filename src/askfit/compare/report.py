@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from askfit.compare.blind import Standing
+from askfit.compare.judge import Opinion, opinion_json, opinion_told
 from askfit.compare.metrics import Outcome, stability
 from askfit.compare.running import SPENT, Comparison, Pair
 from askfit.evals.samples import AskSample, Sample
@@ -188,7 +189,7 @@ def blind_json(one: Standing) -> dict[str, Any]:
 # ---------------------------------------------------------------- for machines
 
 
-def as_json(comparison: Comparison, blind: Sequence[Standing] = ()) -> dict[str, Any]:
+def as_json(comparison: Comparison, blind: Sequence[Standing] = (), judged: Sequence[Opinion] = ()) -> dict[str, Any]:
     """The comparison as one document; with what was picked by hand, where something was."""
     decision = comparison.decision
     return {
@@ -211,6 +212,7 @@ def as_json(comparison: Comparison, blind: Sequence[Standing] = ()) -> dict[str,
         "results": [_outcome_json(one) for one in comparison.outcomes],
         "not_measured": list(unmeasured(comparison)),
         **({"blind": [blind_json(one) for one in blind]} if blind else {}),
+        **({"judged": [opinion_json(one) for one in judged]} if judged else {}),
     }
 
 
@@ -275,7 +277,12 @@ text{fill:currentColor;font-size:12px}
 """
 
 
-def as_html(comparison: Comparison, samples: Sequence[Sample], blind: Sequence[Standing] = ()) -> str:
+def as_html(
+    comparison: Comparison,
+    samples: Sequence[Sample],
+    blind: Sequence[Standing] = (),
+    judged: Sequence[Opinion] = (),
+) -> str:
     """The report as one file: nothing is loaded from elsewhere, nothing in it runs."""
     title = f"{comparison.verdict}: {comparison.feature}"
     if blind:
@@ -285,6 +292,7 @@ def as_html(comparison: Comparison, samples: Sequence[Sample], blind: Sequence[S
         *(_blind_html(one, comparison) for one in blind),
         *([f"<h2>By the metrics: {comparison.verdict}</h2>"] if blind else []),
         f"<p>{escape(sentence(comparison))}</p><p>{escape(needed_told(comparison))}</p>",
+        *(_judged_html(one) for one in judged),
         "<h2>The models</h2>",
         _models_html(sums(comparison)),
         *(_pair_html(pair) for pair in comparison.pairs),
@@ -315,6 +323,11 @@ def _blind_html(one: Standing, comparison: Comparison) -> str:
         f"<h2>Blind, by hand: {one.decision.verdict}</h2><p>{escape(blind_sentence(one, comparison.feature))}</p>"
         f"<figure>{picture}<figcaption>{escape(told)}</figcaption></figure><ul>{lines}</ul>"
     )
+
+
+def _judged_html(one: Opinion) -> str:
+    lines = "".join(f"<li>{escape(line)}</li>" for line in opinion_told(one))
+    return f"<h2>By a judge: {one.decision.verdict}</h2><ul>{lines}</ul>"
 
 
 def _models_html(found: Sequence[ModelSums]) -> str:
