@@ -21,6 +21,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import random
 import shutil
 import sys
@@ -307,6 +308,45 @@ async def recorded() -> bool:
     return ok
 
 
+async def taped(count: int) -> bool:
+    """A tape of recorded answers goes through the whole feature: question, ground check, citations, scores.
+
+    Answers are those of two scripted models to the sample site's questions, each asked in many words, so that no two
+    prompts are alike; the sentences that are checked do repeat.
+    """
+    models, processes = ("scripted:faithful", "scripted:lying"), min(os.cpu_count() or 1, 8)
+    with tempfile.TemporaryDirectory(prefix="askfit-bench-") as temporary:
+        folder, path = Path(temporary) / "site", Path(temporary) / "tape.jsonl"
+        shutil.copytree(SAMPLE, folder, ignore=shutil.ignore_patterns("*.db*"))
+        settings = load_settings(folder / "askfit.toml", {})
+        golden = [one for one in read_samples(folder / "golden" / "ask.yaml", "chat") if isinstance(one, AskSample)]
+        samples = [in_other_words(golden[at % len(golden)], at // len(golden)) for at in range(count)]
+        await compare(settings, "ask", models, samples, tape=Tape(record=path), to_the_end=True)
+        tape, began, cpu = Tape(replay=path, at_once=True), time.perf_counter(), cpu_s()
+        found = await compare(settings, "ask", models, samples, tape=tape, to_the_end=True, processes=processes)
+        took_s, cpu = time.perf_counter() - began, cpu_s() - cpu
+    whole_s, each_ms = took_s * RECORDED / count, cpu / found.replayed * 1000
+    ok = whole_s <= MOST_S and found.compared == count
+    print(
+        f"\n{found.replayed} answers from a tape, {processes} processes: {took_s:.1f} s, {each_ms:.1f} ms of "
+        f"processor each; {RECORDED} samples of two models at this rate: {whole_s:.0f} s"
+    )
+    print(f"bound: {RECORDED} in {MOST_S} s{'' if ok else '   MISSED'}")
+    return ok
+
+
+def in_other_words(sample: AskSample, turn: int) -> AskSample:
+    """The same question, asked for the so-manieth time."""
+    question = f"{sample.question} (This is question {turn}.)" if turn else sample.question
+    return sample.model_copy(update={"id": f"{sample.id}-{turn}", "question": question})
+
+
+def cpu_s() -> float:
+    """Of this process, and of those that it began and that have ended."""
+    told = os.times()
+    return told.user + told.system + told.children_user + told.children_system
+
+
 async def overhead() -> bool:
     """The sample site's golden questions: what a comparison adds to asking them."""
     with tempfile.TemporaryDirectory(prefix="askfit-bench-") as temporary:
@@ -336,6 +376,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", type=Path, help="a folder with routing/routellm and routing/prd")
     parser.add_argument("--seeds", type=int, default=1, help="how many times the verdicts' draws are made anew")
+    parser.add_argument("--taped", type=int, default=2_000, help="samples of the tape; the figure is for 10,000")
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     ok = True
@@ -345,6 +386,7 @@ def main() -> None:
         ok &= judges(folder)
     ok &= style()
     ok &= asyncio.run(recorded())
+    ok &= asyncio.run(taped(given.taped))
     ok &= asyncio.run(overhead())
     sys.exit(not ok)
 

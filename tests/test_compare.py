@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import httpx2
 import pytest
 
 from askfit.cli import main
 from askfit.cli.comparing import delta_of
-from askfit.compare import Comparison, Journal, Outcome, compare
+from askfit.compare import Comparison, Journal, Outcome, Pair, compare, running
+from askfit.compare.blind import Hand, Item, Session
+from askfit.compare.blind_page import judge_by_hand
+from askfit.compare.journal import Picked, Why
+from askfit.compare.judge import Opinion, judged, opinion_told, read_labels
 from askfit.compare.judging import Judged, Scale, abstains, margin, margin_at_one_length
 from askfit.compare.metrics import stability
-from askfit.compare.report import needed_told, sentence, sums, unmeasured
+from askfit.compare.report import blind_told, needed_told, sentence, sums, unmeasured
 from askfit.compare.running import drawn
 from askfit.compare.verdict import ALPHA, Demand, Mean, Test, holm, looks
 from askfit.config import Secrets, Settings
+from askfit.errors import UsageError
 from askfit.evals import AskSample, Tape, read_samples
 from askfit.evals.samples import Sample
 from askfit.providers.scripted import Script, ScriptedServer
@@ -416,6 +423,29 @@ async def test_recorded_answers_are_compared_without_a_call(opened: Opened, tmp_
     assert [one.shares for one in sums(second)] == [one.shares for one in sums(first)]
 
 
+async def test_processes_replay_what_one_replays(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long tape is shared by several processes: shares, words, costs and verdict are those of one alone."""
+    site, tape = opened(SHALLOW, INTEGRATING), tmp_path / "tape.jsonl"
+    keyless = replace(site.settings, secrets=Secrets())
+    samples = of_file(keyless, 40)
+    await site.compared(count=40, tape=Tape(record=tape), to_the_end=True)
+    monkeypatch.setattr(running, "UNSHARED", 4)
+    monkeypatch.setattr(running, "FEWEST", 10)
+
+    async def replayed(processes: int, *, at_once: bool) -> Comparison:
+        recorded = Tape(replay=tape, at_once=at_once)
+        given = {"tape": recorded, "to_the_end": True, "processes": processes}
+        return await compare(keyless, "ask", (SMALL, LARGE), samples, **given)
+
+    alone, shared = await replayed(1, at_once=False), await replayed(2, at_once=True)
+    assert shared.replayed == alone.replayed == 80
+    for one, other in zip(alone.outcomes, shared.outcomes, strict=True):
+        assert replace(one, ttft_ms=0, total_ms=0) == replace(other, ttft_ms=0, total_ms=0)
+    assert (shared.verdict, shared.decision) == (alone.verdict, alone.decision)
+
+
 async def test_a_decided_model_is_asked_no_more(opened: Opened) -> None:
     """Of three models, the pair that is decided first leaves the money to the other one."""
     site = opened(SHALLOW, INTEGRATING)
@@ -432,6 +462,253 @@ async def test_a_model_that_fails_counts_for_neither(opened: Opened) -> None:
     found = await site.compared(models=(SMALL, "anthropic:claude-sonnet-4-6", "scripted:server_error"), count=3)
     assert any("scripted:server_error failed on 3 answers" in line for line in unmeasured(found))
     assert found.verdict == "INCONCLUSIVE" and found.compared == 0
+
+
+# ---------------------------------------------------------------- blind, by hand
+
+
+def answered(
+    small: str | Sequence[str], large: str | Sequence[str], count: int = 20
+) -> tuple[Comparison, Sequence[AskSample]]:
+    """A comparison whose models gave answers of these forms, in turn, to so many samples; nobody was asked."""
+    asked = [AskSample.model_validate(one) for one in samples(count)]
+    outcomes = []
+    for model, forms in ((SMALL, small), (LARGE, large)):
+        forms = [forms] if isinstance(forms, str) else forms
+        for at, (sample, (house, year, maker)) in enumerate(zip(asked, HOUSES, strict=False)):
+            said = forms[at % len(forms)].format(house=house, year=year, maker=maker)
+            points = (str(year) in said) / 2 + (maker in said) / 2
+            outcomes.append(Outcome(sample.id, model, shares={"key points": points, "faithfulness": 1.0}, said=said))
+    found = Comparison(
+        feature="ask",
+        models=(SMALL, LARGE),
+        current=SMALL,
+        has_current=True,
+        delta=0.1,
+        pairs=(Pair(SMALL, LARGE, Test([GAIN, GUARD])),),
+        outcomes=tuple(outcomes),
+        samples=count,
+        conversations=count,
+        spent=False,
+        fingerprints={one.id: f"print of {one.id}" for one in asked},
+    )
+    return found, asked
+
+
+def play(session: Session, hand: Callable[[Item], Hand], most: int = 1000) -> int:
+    """Judge until it is over; how many."""
+    for done in range(most):
+        item = session.current
+        if item is None:
+            return done
+        session.pick(item, hand(item))
+    return most
+
+
+async def test_all_is_asked_before_the_owner_picks(opened: Opened) -> None:
+    """Though the metrics decide early, each sample has two answers to pick from; the verdict is what it was."""
+    site = opened(SHALLOW, INTEGRATING)
+    found = await site.compared(count=20, to_the_end=True)
+    session = Session(found, of_file(site.settings, 20), Journal(None))
+    assert (found.verdict, found.compared, site.calls, len(session.items)) == ("ESCALATE", 20, 40, 20)
+    assert found.pairs[0].test.conversations < 20, "it was decided before"
+
+
+def test_picks_are_differences_and_sides_are_a_coin() -> None:
+    """Preferring the large one is proven; preferring a side is no preference of a model."""
+    found, asked = answered(SHALLOW, INTEGRATING, 60)
+
+    def large(item: Item) -> Hand:
+        return item.side_of("large", session.seed)
+
+    session = Session(found, asked, Journal(None))
+    picked = play(session, large)
+    (told,) = session.standings()
+    assert (told.decision.verdict, told.wins[LARGE], told.judged) == ("ESCALATE", picked, picked) and picked < 12
+    lefty = Session(found, asked, Journal(None), seed=7)
+    assert play(lefty, lambda item: "left") == 60 and not lefty.is_decided
+    (told,) = lefty.standings()
+    assert told.left == 60 and 15 < told.wins[SMALL] < 45, "the sides are drawn evenly"
+
+
+def test_equal_answers_are_ties_that_nobody_is_asked_about() -> None:
+    """Word for word the same: told as such, and no reason for a verdict before anything was picked."""
+    found, asked = answered(INTEGRATING, INTEGRATING)
+    session = Session(found, asked, Journal(None))
+    assert session.current is None and session.asked == 0 and session.standings() == ()
+
+
+def test_picks_are_found_again_unless_the_answers_changed(tmp_path: Path) -> None:
+    """Another session goes on with the same seed; a half line is cut away; new answers are judged anew."""
+    path = tmp_path / "journal.jsonl"
+    found, asked = answered(SHALLOW, INTEGRATING)
+    first = Session(found, asked, Journal(path, resume=True))
+    assert play(first, lambda item: "tie", most=3) == 3
+    assert first.last
+    first.take_back(first.last)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"chosen": "broken o')
+    second = Session(found, asked, Journal(path, resume=True))
+    assert (second.judged, second.seed, second.current) == (2, first.seed, first.current)
+    changed = [replace(one, said=one.said + " Anew.") for one in found.outcomes]
+    other = replace(found, outcomes=tuple(changed))
+    assert Session(other, asked, Journal(path, resume=True)).judged == 0
+    assert Session(found, asked, Journal(path)).judged == 0, "without --resume all begins anew"
+
+
+def test_reasons_and_agreement_are_counted() -> None:
+    """A reason speaks of the answer that was not picked, with a tie of both; picks stand beside the metrics."""
+    found, asked = answered(SHALLOW, INTEGRATING, 4)
+    session = Session(found, asked, Journal(None))
+    for picked, why in (("large", "too_shallow"), ("small", "too_much"), ("tie", "wrong"), ("large", "")):
+        item = session.current
+        assert item
+        session.pick(item, item.side_of(cast(Picked, picked), session.seed), cast(Why, why))
+    (told,) = session.standings()
+    assert told.why == {
+        SMALL: {"too_shallow": 1, "too_much": 0, "wrong": 1},
+        LARGE: {"too_shallow": 0, "too_much": 1, "wrong": 1},
+    }
+    assert (told.agreement.alike, told.agreement.opposite, told.agreement.only_measured) == (2, 1, 1)
+    assert "you agree 2 times" in " ".join(blind_told(told, 0.1))
+
+
+async def test_the_page_is_for_this_machine_and_whoever_has_its_address() -> None:
+    """A guessed path, another site's name or origin, and a form's post get nothing; a second tab changes nothing; after
+    the last pick the session ends by itself."""
+    found, asked = answered(SHALLOW, INTEGRATING, 2)
+    session = Session(found, asked, Journal(None))
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(judge_by_hand(session, told.set_result, linger_s=0.2))
+    url = await told
+    base = url.rsplit("/", 2)[0]
+    async with httpx2.AsyncClient() as client:
+        page = await client.get(url)
+        assert page.status_code == 200 and "default-src 'none'" in page.headers["content-security-policy"]
+        for path, headers in (
+            (f"{base}/", {}),
+            (f"{base}/{'x' * 32}/state", {}),
+            (f"{url}state", {"host": "evil.example"}),
+            (f"{url}state", {"origin": "https://evil.example"}),
+            (f"{url}blind.html", {}),
+        ):
+            assert (await client.get(path, headers=headers)).status_code == 404, path
+        post, step = client.post, f"{url}step/"
+        assert (await post(f"{step}pick", data={"judged": 0, "hand": "left"})).status_code == 400
+        assert (await post(f"{step}pick", json={"judged": 0, "hand": "l" * 2000})).status_code == 400
+        assert (await post(f"{step}pick", json={"judged": 0, "hand": ["left"]})).json()["stale"]
+        assert (await post(f"{step}why", json={"judged": 0, "why": "wrong"})).json()["stale"]
+        assert (await post(f"{step}erase", json={})).status_code == 404
+        for count in range(2):
+            assert (await post(f"{step}pick", json={"judged": count, "hand": "left"})).json()["phase"] == "why"
+            assert (await post(f"{step}pick", json={"judged": count, "hand": "right"})).json()["stale"]
+            state = (await post(f"{step}why", json={"judged": count + 1, "why": "wrong"})).json()
+        assert (state["phase"], state["judged"], state["turn"]) == ("through", 2, None)
+        await asyncio.wait_for(serving, 10)
+    assert [one.why for one in session.choices.values()] == ["wrong", "wrong"]
+    assert {
+        item.side_of(cast(Picked, one.picked), one.seed)
+        for item, one in zip(session.items, session.choices.values(), strict=True)
+    } == {"left"}
+
+
+# ---------------------------------------------------------------- a judge
+
+
+def prefers(mark: str) -> list[dict[str, Any]]:
+    """A judge that takes whichever answer alone has this mark, and else calls it a tie."""
+    has = {side: f"<answer_{side}>(?:(?!</answer_{side}>).)*{mark}" for side in "ab"}
+    rules = [(has["a"], has["b"], "tie"), (has["a"], "", "A"), (has["b"], "", "B")]
+    return [
+        {"match": f"(?s)(?=.*{one})(?=.*{other})", "json": {"reason": "It holds more.", "better": better}}
+        for one, other, better in rules
+    ] + [{"match": "", "json": {"reason": "Alike.", "better": "tie"}}]
+
+
+FAIR, FOND_OF_WORDS = prefers("oven of"), prefers("good thing to ask")
+FIRST_ALWAYS = [{"match": "", "json": {"reason": "It comes first.", "better": "A"}}]
+
+
+Hear = Callable[..., Awaitable[Opinion]]
+
+
+@pytest.fixture
+def hear(make_site: MakeSite, tmp_path: Path) -> Hear:
+    """`await hear(rules of a judge, answered(…), labels)` → its opinion; its word is kept from one time to the next."""
+
+    async def opinion(
+        rules: list[dict[str, Any]],
+        given: tuple[Comparison, Sequence[AskSample]],
+        labels: dict[Any, float] | None = None,
+    ) -> Opinion:
+        settings = make_site({"content/ovens.md": page(), "judge.yaml": json.dumps(rules)})
+        journal = Journal(tmp_path / "journal.jsonl", resume=True)
+        name, kept = "scripted:judge.yaml", labels or {}
+        told = await judged(settings, *given, journal, name, labels=kept, tape=Tape(), most_cost_usd=1.0)
+        return told[0]
+
+    return opinion
+
+
+async def test_a_fair_judge_says_who_answers_more(hear: Hear) -> None:
+    """Asked in both orders, it prefers the fuller answer of two that are as long."""
+    longer = SHALLOW + " It is so." * 10 + " Yes."  # by as much as the fuller answer is longer than the bare one
+    told = await hear(FAIR, answered([longer, SHALLOW], INTEGRATING, 40))
+    assert (told.agreement, told.margin, told.judged, told.failed) == (1.0, 1.0, 40, 0)
+    assert told.decision.verdict == "ESCALATE" and told.matched == 20, told
+
+
+async def test_its_word_is_kept(hear: Hear, tmp_path: Path) -> None:
+    """What a judge said is not asked again. Where one model is always the longer, its word decides nothing."""
+    told = await hear(FAIR, answered(SHALLOW, INTEGRATING, 8))
+    assert told.decision.verdict == "INCONCLUSIVE" and "liking length" in told.abstains
+    assert await hear(FIRST_ALWAYS, answered(SHALLOW, INTEGRATING, 8)) == told
+    assert (tmp_path / "journal.jsonl").read_text("utf-8").count('"judged"') == 8
+
+
+async def test_a_judge_of_places_abstains(hear: Hear) -> None:
+    """What it takes back in the other order counts as nothing, and the report says that it abstains."""
+    told = await hear(FIRST_ALWAYS, answered(SHALLOW, INTEGRATING, 8))
+    assert (told.agreement, told.margin, told.decision.verdict) == (0.0, 0.0, "INCONCLUSIVE")
+    assert "abstains" in opinion_told(told)[0]
+
+
+async def test_a_judge_that_likes_words_never_decides(hear: Hear) -> None:
+    """Where either model is the wordy one at times, its liking cancels at one length."""
+    given = answered([INTEGRATING, INTEGRATING, VERBOSE], [VERBOSE, VERBOSE, INTEGRATING], 60)
+    told = await hear(FOND_OF_WORDS, given)
+    assert told.margin > 0.3 and told.agreement == 1.0 and told.matched == 20
+    assert told.decision.verdict not in ("ESCALATE", "DOWNGRADE") and told.lead == 0, told
+
+
+async def test_a_judge_is_held_against_people(hear: Hear) -> None:
+    """Labels shrink its word to what people share of it; one that people contradict abstains."""
+    given = answered([SHALLOW, INTEGRATING], [INTEGRATING, SHALLOW], 12)
+    keys = [(one.id, SMALL, LARGE) for one in given[1]]
+    signs = [1.0, -1.0] * 6
+    half = await hear(
+        FAIR, given, {key: sign if at < 6 else 0.0 for at, (key, sign) in enumerate(zip(keys, signs, strict=True))}
+    )
+    assert (half.labels, half.scale) == (12, 0.5)
+    none = await hear(FAIR, given, {key: -sign for key, sign in zip(keys, signs, strict=True)})
+    assert none.scale == 0 and none.abstains
+    few = await hear(FAIR, given, {keys[0]: 1.0})
+    assert few.scale is None and "needed" in " ".join(opinion_told(few))
+
+
+def test_labels_are_read_or_the_row_is_told(tmp_path: Path) -> None:
+    """A row says which model people prefer; another model, or another key, is told with its row."""
+    path = tmp_path / "labels.yaml"
+    path.write_text(f"- {{id: a, preferred: '{LARGE}'}}\n- {{id: b, preferred: tie}}\n", encoding="utf-8")
+    assert read_labels(path, (SMALL, LARGE)) == {("a", SMALL, LARGE): 1.0, ("b", SMALL, LARGE): 0.0}
+    for wrong, says_ in (
+        ("- {id: a, preferred: nobody}", "row 1: 'nobody'"),
+        ("- {id: a}", "row 1"),
+        ("a: [", "cannot be read"),
+    ):
+        path.write_text(wrong, encoding="utf-8")
+        with pytest.raises(UsageError, match=says_):
+            read_labels(path, (SMALL, LARGE))
 
 
 # ---------------------------------------------------------------- fit
@@ -502,6 +779,9 @@ def test_the_command_tells_the_verdict_writes_a_page_and_a_document(opened: Open
         (("ask", "--models", "builtin,scripted:echo", "--samples", "none.yaml"), "none.yaml cannot be read"),
         (("ask", "--models", "builtin,scripted:echo", "--journal", "askfit.toml"), "no journal of a comparison"),
         (("ask", "--models", "builtin,scripted:echo", "--html", "no/such/page.html"), "cannot be written"),
+        (("ask", "--models", "builtin,scripted:echo", "--judge", "scripted:echo"), "compared here itself"),
+        (("ask", "--models", "builtin,scripted:echo", "--judge", "anthropic:claude-haiku-4-5"), "no key for the judge"),
+        (("ask", "--models", "builtin,scripted:echo", "--labels", "x.yaml"), "--judge"),
         (("ask",), "--models"),
     ],
 )

@@ -125,8 +125,12 @@ async def stream(
     conversation: str | None = None,
     visitor: str = "",
     feature: str = "ask",
+    bare: bool = False,
 ) -> AsyncIterator[Event]:
-    """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed."""
+    """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed.
+
+    A `bare` answer comes without follow-ups and without what the built-in would have said: for who only measures it.
+    """
     wait = _Wait()
     asked, call, judge = await asyncio.to_thread(_prepared, site, feature, question, history, visitor)
     hours = site.settings.features[feature].reuse_hours
@@ -136,7 +140,7 @@ async def stream(
             yield event
         return
     fold = _Fold()
-    async with aclosing(_answered(site, asked, call, judge, conversation, wait)) as events:
+    async with aclosing(_answered(site, asked, call, judge, conversation, wait, bare)) as events:
         async for event in events:
             _add(fold, event)
             if hours and isinstance(event, AskDone) and (worth := _worth_keeping(fold, event)):
@@ -145,7 +149,7 @@ async def stream(
 
 
 async def _answered(
-    site: Site, asked: Question, call: Call, judge: Judge, conversation: str | None, wait: _Wait
+    site: Site, asked: Question, call: Call, judge: Judge, conversation: str | None, wait: _Wait, bare: bool
 ) -> AsyncGenerator[Event, None]:
     """One answer of whoever the gateway finds."""
     reading = Reading(site.corpus.sections, judge)
@@ -169,12 +173,11 @@ async def _answered(
                         for event in wait.over(reading.feed(text)):
                             yield event
                     case Settled() if opened:
-                        *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, wait, item)
+                        *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, wait, item, bare)
                         for event in ending:
                             yield event
-                        signals = await asyncio.to_thread(
-                            _signals, site, call.feature, asked, reading, opened, item, done
-                        )
+                        told = (site, call.feature, asked, reading, opened, item, done, bare)
+                        signals = await asyncio.to_thread(_signals, *told)
                         await _keep(site, asked, call, done, signals)
                         yield done
     except Exception as error:
@@ -318,7 +321,9 @@ def _failed(error: Exception, *, partial: bool) -> Failed:
     return Failed(code=error.code, message=str(error), retry_after_s=wait, partial=partial)
 
 
-def _end(site: Site, asked: Question, reading: Reading, judge: Judge, wait: _Wait, settled: Settled) -> list[Event]:
+def _end(
+    site: Site, asked: Question, reading: Reading, judge: Judge, wait: _Wait, settled: Settled, bare: bool
+) -> list[Event]:
     """What follows the model's last word: held text, the honest sentence, late citations, the cost."""
     events: list[Event] = list(wait.over(reading.finish()))
     off_limits = [word for one in site.settings.features.values() for word in one.off_limits]
@@ -346,14 +351,21 @@ def _end(site: Site, asked: Question, reading: Reading, judge: Judge, wait: _Wai
         ttft_ms=round(wait.first_ms, 2),
         total_ms=round(wait.elapsed_ms(), 2),
         follow_ups=()
-        if asked.topics
+        if bare or asked.topics
         else offered(site.corpus, asked, site.settings.site, off_limits, abstained=reason is not None),
     )
     return [*events, done]
 
 
 def _signals(
-    site: Site, feature: str, asked: Question, reading: Reading, opened: Opened, settled: Settled, done: Event
+    site: Site,
+    feature: str,
+    asked: Question,
+    reading: Reading,
+    opened: Opened,
+    settled: Settled,
+    done: Event,
+    bare: bool,
 ) -> Signals | None:
     """What the answer tells of its model: what speaks for another one. None where no model was asked."""
     if opened.model == BUILTIN or not isinstance(done, AskDone):
@@ -366,7 +378,7 @@ def _signals(
         over_length=over,
         retracted=reading.retracted,
         abstain_reason=done.abstain_reason or "",
-        despite_hit=done.abstained and not unfit and not _said(site, asked)[0].startswith("[[none"),
+        despite_hit=done.abstained and not unfit and not bare and not _said(site, asked)[0].startswith("[[none"),
     )
 
 
@@ -453,9 +465,10 @@ async def answer(
     conversation: str | None = None,
     visitor: str = "",
     feature: str = "ask",
+    bare: bool = False,
 ) -> Answer:
     """Answer one question as a whole. A stream that fails raises what it failed with."""
-    events = stream(site, question, history, conversation=conversation, visitor=visitor, feature=feature)
+    events = stream(site, question, history, conversation=conversation, visitor=visitor, feature=feature, bare=bare)
     fold = _Fold()
     async for event in events:
         _add(fold, event)

@@ -340,19 +340,26 @@ def compare(
     html: Annotated[Path | None, typer.Option("--html", help="Also write the report as a page to keep.")] = None,
     record: Annotated[Path | None, typer.Option(help="Keep every answer in this file.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Take the answers from this file: free, no network.")] = None,
+    blind: Annotated[bool, typer.Option("--blind", help="Pick the better answers yourself, with no names.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page for --blind. 0: any free one.")] = 0,
+    judge: Annotated[str, typer.Option(help="Another model judges too, in both orders: two calls more a sample.")] = "",
+    labels: Annotated[Path | None, typer.Option(help="What people prefer, to hold the judge against.")] = None,
 ) -> None:
     """Which model a feature should have, by the same samples: ESCALATE, DOWNGRADE, KEEP or INCONCLUSIVE."""
+    from dataclasses import replace as changed
+
     from askfit.cli import comparing as work
     from askfit.compare.report import as_json as document
     from askfit.config import load_settings
 
     options = work.Options(feature, models, samples, delta, repeats, max_cost, journal, resume, record, replay, html)
+    options = changed(options, blind=blind, port=port, judge=judge, labels=labels)
     found = run(work.run(load_settings(config), options, quiet=as_json))
     if as_json:
-        print_json(document(found))
+        print_json(document(found.comparison, found.blind, found.judged))
     else:
         work.show(found)
-    raise typer.Exit(0 if found.compared else 1)
+    raise typer.Exit(0 if found.comparison.compared else 1)
 
 
 @app.command("gaps")

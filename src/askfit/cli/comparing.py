@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +16,27 @@ from rich.table import Table
 from askfit.cli.progress import err
 from askfit.cli.show import out, usd
 from askfit.compare import Comparison, Journal, Pair, compare
-from askfit.compare.report import ModelSums, as_html, needed_told, sentence, sums, unmeasured
+from askfit.compare.asking import in_order
+from askfit.compare.blind import Session, Standing
+from askfit.compare.judge import Opinion, judge_of, judged, opinion_told, picked_labels, read_labels
+from askfit.compare.report import (
+    ModelSums,
+    as_html,
+    blind_sentence,
+    blind_told,
+    needed_told,
+    sentence,
+    sums,
+    unmeasured,
+)
 from askfit.compare.running import DELTAS
 from askfit.config import Settings
 from askfit.errors import UsageError
 from askfit.evals import Tape, default_samples, read_samples
+from askfit.routing import has_key, model_of
 from askfit.types import NANOS_PER_USD
 
+MOST_PROCESSES = 8  # for recorded answers
 COLOURS = {"ESCALATE": "yellow", "DOWNGRADE": "cyan", "KEEP": "green", "INCONCLUSIVE": "bold"}
 
 
@@ -40,10 +55,23 @@ class Options:
     record: Path | None
     replay: Path | None
     html: Path | None
+    blind: bool = False
+    port: int = 0
+    judge: str = ""
+    labels: Path | None = None
 
 
-async def run(settings: Settings, options: Options, *, quiet: bool) -> Comparison:
-    """Compare, and write the page where one is wanted."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A whole run: what was measured, and what was picked by hand."""
+
+    comparison: Comparison
+    blind: tuple[Standing, ...] = ()
+    judged: tuple[Opinion, ...] = ()
+
+
+async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
+    """Compare, let the owner pick where that is wanted, and write the page where one is."""
     feature = options.feature
     if feature not in settings.features:
         known = ", ".join(settings.features)
@@ -51,11 +79,12 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Compariso
     names = [name.strip() for name in options.models.split(",") if name.strip()]
     gain = delta_of(options.delta)
     samples = read_samples(options.samples or default_samples(settings, feature), settings.features[feature].work)
-    tape = Tape(replay=options.replay, record=options.record)
-    path = options.journal or settings.root / f"compare-{feature}.jsonl"
-    journal = Journal(None if tape.only_replays and not options.journal else path, resume=options.resume)
+    tape = Tape(replay=options.replay, record=options.record, at_once=True)
+    journal = _journal(settings, options, tape)
+    tape = _closed_without_keys(settings, names, tape, journal)
     if options.html:
         _check_writable(options.html)
+    labels = _labels(settings, options, names, tape)
     with _progress(quiet=quiet) as tick, _told_by_the_report():
         comparison = await compare(
             settings,
@@ -67,11 +96,76 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Compariso
             tape=tape,
             journal=journal,
             most_cost_usd=options.most_cost_usd,
+            to_the_end=options.blind,
+            processes=min(os.cpu_count() or 1, MOST_PROCESSES),
             progress=tick,
         )
+    session = Session(comparison, samples, journal)
+    if options.blind:
+        await _judged_by_hand(session, options.port)
+    opinions: tuple[Opinion, ...] = ()
+    if options.judge:
+        opinions = await judged(
+            settings,
+            comparison,
+            samples,
+            journal,
+            options.judge,
+            labels={**labels, **picked_labels(session)},
+            tape=tape,
+            most_cost_usd=options.most_cost_usd,
+        )
+    found = Found(comparison, session.standings(), opinions)
     if options.html:
-        options.html.write_text(as_html(comparison, samples), encoding="utf-8")
-    return comparison
+        options.html.write_text(as_html(comparison, samples, found.blind, opinions), encoding="utf-8")
+    return found
+
+
+def _journal(settings: Settings, options: Options, tape: Tape) -> Journal:
+    """Where the answers and the picks are kept. Picks go on from an earlier session; so do the answers they are of."""
+    path = options.journal or settings.root / f"compare-{options.feature}.jsonl"
+    if not tape.only_replays:
+        return Journal(path, resume=options.resume or options.blind)
+    if options.journal or not (options.blind or options.resume):
+        return Journal(options.journal, resume=options.resume or options.blind)
+    return Journal(path, resume=True, only_choices=True)
+
+
+def _labels(
+    settings: Settings, options: Options, names: Sequence[str], tape: Tape
+) -> dict[tuple[str, str, str], float]:
+    """People's preferences from a file; what is wrong with the judge or the file is told before money is spent."""
+    models = in_order(settings, names, tape)
+    if options.judge:
+        judge_of(settings, options.judge, models, tape)
+    elif options.labels:
+        raise UsageError("labels_alone", "--labels holds a judge against people.", "Name the judge with --judge.")
+    return read_labels(options.labels, models) if options.labels else {}
+
+
+def _closed_without_keys(settings: Settings, names: Sequence[str], tape: Tape, journal: Journal) -> Tape:
+    """A tape that calls nobody, where a key is missing but the journal holds that model's answers."""
+    missing = [model for name in names if not has_key(settings, model := model_of(settings, name))]
+    if tape.only_replays or not missing or not journal.models.issuperset(missing):
+        return tape
+    return Tape(replay=Path(os.devnull))
+
+
+async def _judged_by_hand(session: Session, port: int) -> None:
+    """Serve the page until the owner is done."""
+    from askfit.compare.blind_page import judge_by_hand
+
+    if not session.items:
+        raise UsageError(
+            "blind_nothing", "No sample was answered by both models.", "See why without --blind, then try again."
+        )
+
+    def tell(url: str) -> None:
+        count = f"{session.judged} of {session.asked} judged" if session.judged else f"{session.asked} to judge at most"
+        err.print(f"Pick the better answers in your browser ({count}):\n  {escape(url)}", soft_wrap=True)
+        err.print("Ctrl-C stops here; the same command goes on later.")
+
+    await judge_by_hand(session, tell, port=port)
 
 
 def delta_of(words: str) -> float:
@@ -137,8 +231,14 @@ def _told_by_the_report() -> Iterator[None]:
 # ---------------------------------------------------------------- show
 
 
-def show(comparison: Comparison) -> None:
-    """The verdict, why, then every model's sums, and every pair's metrics with where the true gain lies."""
+def show(found: Found) -> None:
+    """What was picked by hand; the verdict, why, every model's sums, every pair's metrics with where the gain lies."""
+    comparison = found.comparison
+    for one in found.blind:
+        _show_blind(one, comparison)
+    for opinion in found.judged:
+        verdict = opinion.decision.verdict
+        out.print(f"[{COLOURS[verdict]}]{verdict}[/] by a judge: {escape(' '.join(opinion_told(opinion)))}\n")
     colour = COLOURS[comparison.verdict]
     out.print(f"[{colour}]{comparison.verdict}[/]  {escape(sentence(comparison))}")
     if more := needed_told(comparison):
@@ -151,6 +251,14 @@ def show(comparison: Comparison) -> None:
     out.print()
     for line in unmeasured(comparison):
         out.print(f"[dim]{escape(line)}[/]")
+
+
+def _show_blind(one: Standing, comparison: Comparison) -> None:
+    verdict = one.decision.verdict
+    out.print(f"[{COLOURS[verdict]}]{verdict}[/] by hand, blind: {escape(blind_sentence(one, comparison.feature))}")
+    for line in blind_told(one, comparison.delta):
+        out.print(f"  {escape(line)}")
+    out.print("\nBy the metrics:")
 
 
 def _models(comparison: Comparison) -> Table:

@@ -5,9 +5,13 @@
 
 verdict   what paired differences prove, however often they are looked at
 judging   what a judge's word is worth: both orders, one length, people's labels
+blind_page  the page on which they are picked
 metrics   one model's answer to one sample, measured
 journal   what was measured, on file: a run that breaks off is taken up
 asking    several models behind one site
+judge     a model's word on two answers, and what it is worth
+replaying many recorded answers at once, on every processor
+blind     two answers with no names, picked by hand, and what the picks prove
 running   one comparison, side by side, until it is decided
 report    what is told of it: a sentence, sums, a document, a page
 """

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from askfit import __version__, ask, fit, forms
 from askfit.compare.metrics import Outcome, of_answer, of_assessment, of_form
@@ -22,7 +23,8 @@ from askfit.evals.running import STAND_INS, UNBOUNDED_USD, RunLedger
 from askfit.evals.samples import AskSample, FormSample, Sample
 from askfit.evals.tape import Tape
 from askfit.gateway import Gateway
-from askfit.ledger import Signals
+from askfit.ledger import Attempt, Caps, Signals
+from askfit.ledger import Outcome as Settled
 from askfit.models import facts
 from askfit.prompts import load_prompt
 from askfit.routing import has_key, model_of
@@ -38,6 +40,13 @@ class _Ledger(RunLedger):
     def __init__(self, store: Store, tape: Tape) -> None:
         super().__init__(store, tape)
         self.told: dict[str, Signals] = {}  # by the answer's id
+
+    async def reserve(self, attempt: Attempt, nanos: int, caps: Caps) -> Literal["day", "month"] | None:
+        return None if self._tape.only_replays else await super().reserve(attempt, nanos, caps)
+
+    async def settle(self, attempt: Attempt, outcome: Settled) -> None:
+        if not self._tape.only_replays:  # what is replayed costs nothing, and nobody reads this ledger
+            await super().settle(attempt, outcome)
 
     async def remark(self, answer: str, signals: Signals) -> None:
         self.told[answer] = signals
@@ -66,7 +75,7 @@ class Asker:
         try:
             if isinstance(sample, AskSample):
                 history = [ask.Turn(turn.question, turn.answer) for turn in sample.history]
-                answer = await ask.answer(self.site, sample.question, history, feature=feature)
+                answer = await ask.answer(self.site, sample.question, history, feature=feature, bare=True)
                 told = self.ledger.told.pop(answer.id, None)
                 return of_answer(sample, model, repeat, answer, told, self.site.corpus)
             if isinstance(sample, FormSample):

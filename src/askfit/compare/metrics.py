@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from askfit.compare.verdict import Demand
 from askfit.corpus import Corpus
@@ -42,6 +43,7 @@ class Outcome:
     total_ms: float = 0.0
     error: str = ""
     error_code: str = ""
+    assessed: dict[str, Any] = field(default_factory=dict)  # of an assessment: what its report shows
 
     @property
     def tokens_per_s(self) -> float:
@@ -119,6 +121,7 @@ def of_assessment(sample: FitSample, model: str, repeat: int, given: Assessment,
         cost_usd=given.cost_usd,
         ttft_ms=given.ttft_ms,
         total_ms=given.total_ms,
+        assessed=_shown(given),
     )
 
 
@@ -148,6 +151,31 @@ def of_form(sample: FormSample, model: str, repeat: int, given: Filled, signals:
         ttft_ms=given.ttft_ms,
         total_ms=given.total_ms,
     )
+
+
+def _shown(given: Assessment) -> dict[str, Any]:
+    """What a person reads of an assessment, the heaviest requirement first: no model, no cost, no time."""
+    rows = [
+        {
+            "band": one.band,
+            "text": one.text,
+            "kind": one.kind,
+            "weight": round(one.emphasis, 4),
+            "evidence": [f"{each.skill}, {each.place}" for each in one.evidence],
+            "reason": one.reason,
+        }
+        for one in sorted(given.requirements, key=lambda one: -one.emphasis)
+    ]
+    return {
+        "verdict": given.verdict,
+        "score": given.score,
+        "headline": given.headline,
+        "why": given.why,
+        "requirements": rows,
+        "misfits": [one.text for one in given.misfits],
+        "gates": [f"{one.text} ({one.status})" for one in given.gates],
+        "questions": list(given.questions_to_ask),
+    }
 
 
 def _missed(scores: Iterable[Score]) -> tuple[str, ...]:

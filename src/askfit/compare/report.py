@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 from statistics import median
 from typing import Any
 
+from askfit.compare.blind import Standing
+from askfit.compare.judge import Opinion, opinion_json, opinion_told
 from askfit.compare.metrics import Outcome, stability
 from askfit.compare.running import SPENT, Comparison, Pair
 from askfit.evals.samples import AskSample, Sample
@@ -118,11 +120,77 @@ def unmeasured(comparison: Comparison) -> tuple[str, ...]:
     return tuple(told)
 
 
+# ---------------------------------------------------------------- by hand, in words
+
+WHY_WORDS = {"too_shallow": "too shallow", "too_much": "too much", "wrong": "wrong"}
+
+
+def blind_sentence(one: Standing, feature: str) -> str:
+    """What the picks between two models prove, in a sentence."""
+    what = {
+        "ESCALATE": f"Move {feature} to {one.large}.",
+        "DOWNGRADE": f"Move {feature} to {one.small}.",
+        "KEEP": f"Leave {feature} where it is.",
+        "INCONCLUSIVE": "Nothing is proven yet.",
+    }[one.decision.verdict]
+    wins = f"{one.large} {_times(one.wins[one.large])} and {one.small} {_times(one.wins[one.small])}"
+    same = f" Another {one.same} were equal word for word and count as ties." if one.same else ""
+    return f"{what} You judged {one.judged} pairs and preferred {wins}; {one.ties} were ties.{same}"
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once"}.get(count, f"{count} times")
+
+
+def blind_told(one: Standing, delta: float) -> tuple[str, ...]:
+    """What stands beside that sentence, a line each."""
+    told = [f"The large one's lead lies between {one.low:+.0%} and {one.high:+.0%} (against {delta:.0%})."]
+    if one.decision.verdict == "INCONCLUSIVE":
+        needed = one.decision.needed
+        told += [f"About {needed} more would decide, if they go on like these."] if needed else []
+    for model, counts in one.why.items():
+        said = [f"{WHY_WORDS[why]} {_times(count)}" for why, count in counts.items() if count]
+        told += [f"What you found wrong with {model}: {', '.join(said)}."] if said else []
+    both = one.agreement
+    told.append(
+        f"Where both you and the metrics prefer one answer ({_times(both.alike + both.opposite)}), you agree "
+        f"{_times(both.alike)}. You alone saw a difference {_times(both.only_picked)}, the metrics alone "
+        f"{_times(both.only_measured)}."
+    )
+    verdict, automatic = one.decision.verdict, one.automatic
+    if "INCONCLUSIVE" not in (verdict, automatic) and verdict != automatic:
+        told.append(f"Your picks say {verdict}, the metrics {automatic}: read the samples before you change anything.")
+    return tuple(told)
+
+
+def blind_json(one: Standing) -> dict[str, Any]:
+    """The picks between two models as one document."""
+    return {
+        "small": one.small,
+        "large": one.large,
+        "n": one.judged,
+        "same": one.same,
+        "wins": one.wins,
+        "ties": one.ties,
+        "why": one.why,
+        "picked_left": one.left,
+        "conversations": one.conversations,
+        "lead": one.mean,
+        "low": one.low,
+        "high": one.high,
+        "verdict": one.decision.verdict,
+        "reason": one.decision.reason,
+        "conversations_needed": one.decision.needed,
+        "automatic_verdict": one.automatic,
+        "agreement": asdict(one.agreement),
+    }
+
+
 # ---------------------------------------------------------------- for machines
 
 
-def as_json(comparison: Comparison) -> dict[str, Any]:
-    """The comparison as one document."""
+def as_json(comparison: Comparison, blind: Sequence[Standing] = (), judged: Sequence[Opinion] = ()) -> dict[str, Any]:
+    """The comparison as one document; with what was picked by hand, where something was."""
     decision = comparison.decision
     return {
         "feature": comparison.feature,
@@ -143,6 +211,8 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         "pairs": [_pair_json(pair) for pair in comparison.pairs],
         "results": [_outcome_json(one) for one in comparison.outcomes],
         "not_measured": list(unmeasured(comparison)),
+        **({"blind": [blind_json(one) for one in blind]} if blind else {}),
+        **({"judged": [opinion_json(one) for one in judged]} if judged else {}),
     }
 
 
@@ -151,7 +221,7 @@ def _model_json(one: ModelSums) -> dict[str, Any]:
 
 
 def _outcome_json(one: Outcome) -> dict[str, Any]:
-    told = {name: getattr(one, name) for name in Outcome.__dataclass_fields__}
+    told = {name: getattr(one, name) for name in Outcome.__dataclass_fields__ if name != "assessed"}
     return told | {"missed": list(one.missed), "tokens_per_s": one.tokens_per_s}
 
 
@@ -195,9 +265,10 @@ h1{font-size:1.4rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.25rem .5rem;border-bottom:1px solid #8884}
 th:first-child,td:first-child{text-align:left}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}figure{margin:1rem 0}
 svg{width:100%;height:auto;max-width:40rem}
 .band{fill:#4682b455}.mean{fill:none;stroke:#4682b4;stroke-width:2}.zero{stroke:#888}
+rect.small{fill:#8aa}rect.tie{fill:#8884}rect.large{fill:#4682b4}
 .delta{stroke:#c60;stroke-dasharray:6 4}
 text{fill:currentColor;font-size:12px}
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:1rem}
@@ -206,12 +277,22 @@ text{fill:currentColor;font-size:12px}
 """
 
 
-def as_html(comparison: Comparison, samples: Sequence[Sample]) -> str:
+def as_html(
+    comparison: Comparison,
+    samples: Sequence[Sample],
+    blind: Sequence[Standing] = (),
+    judged: Sequence[Opinion] = (),
+) -> str:
     """The report as one file: nothing is loaded from elsewhere, nothing in it runs."""
     title = f"{comparison.verdict}: {comparison.feature}"
+    if blind:
+        title = f"{comparison.feature}: {blind[0].decision.verdict} by hand, {comparison.verdict} by the metrics"
     parts = [
-        f"<h1>{escape(title)}</h1><p>{escape(sentence(comparison))}</p>",
-        f"<p>{escape(needed_told(comparison))}</p>",
+        f"<h1>{escape(title)}</h1>",
+        *(_blind_html(one, comparison) for one in blind),
+        *([f"<h2>By the metrics: {comparison.verdict}</h2>"] if blind else []),
+        f"<p>{escape(sentence(comparison))}</p><p>{escape(needed_told(comparison))}</p>",
+        *(_judged_html(one) for one in judged),
         "<h2>The models</h2>",
         _models_html(sums(comparison)),
         *(_pair_html(pair) for pair in comparison.pairs),
@@ -225,6 +306,28 @@ def as_html(comparison: Comparison, samples: Sequence[Sample]) -> str:
     body = "\n".join(parts)
     head += f"<style>{STYLE}</style>"
     return f'<!doctype html><html lang="en"><head>{head}</head><body><main>{body}</main></body></html>'
+
+
+def _blind_html(one: Standing, comparison: Comparison) -> str:
+    """What was picked with no names shown: the sentence, a bar of wins and ties, the reasons."""
+    parts = [(one.wins[one.small], "small"), (one.ties, "tie"), (one.wins[one.large], "large")]
+    told = f"{one.small} {one.wins[one.small]}, ties {one.ties}, {one.large} {one.wins[one.large]}"
+    bar, at = [], 0.0
+    for count, kind in parts:
+        width = WIDTH * count / max(1, one.judged)
+        bar.append(f'<rect class="{kind}" x="{at:.1f}" y="0" width="{width:.1f}" height="18"/>')
+        at += width
+    picture = f'<svg viewBox="0 0 {WIDTH} 18" role="img" aria-label="{escape(told)}">{"".join(bar)}</svg>'
+    lines = "".join(f"<li>{escape(line)}</li>" for line in blind_told(one, comparison.delta))
+    return (
+        f"<h2>Blind, by hand: {one.decision.verdict}</h2><p>{escape(blind_sentence(one, comparison.feature))}</p>"
+        f"<figure>{picture}<figcaption>{escape(told)}</figcaption></figure><ul>{lines}</ul>"
+    )
+
+
+def _judged_html(one: Opinion) -> str:
+    lines = "".join(f"<li>{escape(line)}</li>" for line in opinion_told(one))
+    return f"<h2>By a judge: {one.decision.verdict}</h2><ul>{lines}</ul>"
 
 
 def _models_html(found: Sequence[ModelSums]) -> str:

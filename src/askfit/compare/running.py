@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from askfit.compare.asking import Asker, in_order, opened
 from askfit.compare.journal import Journal
 from askfit.compare.metrics import Outcome, conversation_of, demands
+from askfit.compare.replaying import FEWEST, Job, Replayers, replayers
 from askfit.compare.verdict import ALPHA, Choice, Decision, Test, looks
 from askfit.config import Settings
 from askfit.errors import UsageError
@@ -25,6 +27,7 @@ from askfit.gateway import LASTING
 from askfit.routing import model_of
 
 AT_ONCE = 4  # conversations, after the first one: what is decided leaves so many calls in vain at most
+UNSHARED = 100  # conversations that are asked before other processes help
 MOST_COST_USD = 1.0
 SPENT = "budget_spent"
 # What an owner means by better, as a difference of shares. In words, since few people think in points.
@@ -96,7 +99,9 @@ class Comparison:
     replayed: int = 0
     recorded: int = 0
     resumed: int = 0
+    paid_usd: float = 0.0  # for what was asked now
     own_ms: float = 0.0  # of all this time, what the comparison itself took, without the asking
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the samples, by id, and all they are asked of
 
     @property
     def verdict(self) -> Choice:
@@ -149,20 +154,30 @@ async def compare(
     tape: Tape | None = None,
     journal: Journal | None = None,
     most_cost_usd: float = MOST_COST_USD,
+    to_the_end: bool = False,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Ask every model the same samples; UsageError where one cannot be called at all."""
+    """Ask every model the same samples; UsageError where one cannot be called at all.
+
+    With `to_the_end` all are asked all, whatever is decided: for someone who shall read them. With more `processes`
+    a long recording is replayed by so many; they begin the program anew, so its main module must allow that.
+    """
     tape = tape or Tape()
     ordered = in_order(settings, models, tape)
     now = model_of(settings, settings.features[feature].model)
     current = now if now in ordered else ordered[0]
     pairs = _pairs(ordered, current, samples, delta)
-    async with opened(settings, feature, ordered, tape, most_cost_usd) as asker:
-        run = _Run(asker, journal or Journal(None), pairs, repeats)
+    async with (
+        opened(settings, feature, ordered, tape, most_cost_usd) as asker,
+        replayers(settings, feature, ordered, tape, processes) as beside,
+    ):
+        run = _Run(asker, journal or Journal(None), pairs, repeats, ordered if to_the_end else (), beside)
         conversations = drawn(samples)
         began = time.perf_counter()
         await run.through(conversations, progress)
         own_ms = (time.perf_counter() - began) * 1000 - run.asking_ms
+        fingerprints = {sample.id: asker.fingerprint(sample) for sample in samples}
     return Comparison(
         feature=feature,
         models=ordered,
@@ -174,10 +189,12 @@ async def compare(
         samples=len(samples),
         conversations=len(conversations),
         spent=run.spent,
-        replayed=tape.replayed,
+        replayed=tape.replayed + run.replayed_beside,
         recorded=tape.recorded,
         resumed=run.resumed,
+        paid_usd=0.0 if tape.only_replays else run.paid_usd,
         own_ms=own_ms,
+        fingerprints=fingerprints,
     )
 
 
@@ -218,9 +235,14 @@ class _Run:
     journal: Journal
     pairs: Sequence[Pair]
     repeats: int
+    always: Sequence[str] = ()  # models that are asked whatever is decided
+    beside: Replayers | None = None
+    ahead: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)  # replayed before their turn
+    replayed_beside: int = 0
     outcomes: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)
     resumed: int = 0
     spent: bool = False
+    paid_usd: float = 0.0
     asking_ms: float = 0.0  # while at least one model was asked
 
     async def through(self, conversations: Sequence[Conversation], progress: Progress | None) -> None:
@@ -229,9 +251,12 @@ class _Run:
         done = 0
         for batch in _batches(conversations):
             live = [pair for pair in self.pairs if pair.open]
-            if not live or self.spent:
+            asked = self.always or tuple(dict.fromkeys(name for pair in live for name in (pair.small, pair.large)))
+            if not asked or self.spent:
                 break
-            await self._ask(batch, tuple(dict.fromkeys(name for pair in live for name in (pair.small, pair.large))))
+            if self.beside and done >= UNSHARED and not self._is_ahead(batch, asked):
+                await self._replay_ahead(conversations[done:], asked)
+            await self._ask(batch, asked)
             for conversation in batch:
                 done += 1
                 for pair in live:
@@ -260,23 +285,56 @@ class _Run:
     async def _ask(self, batch: Sequence[Conversation], models: Sequence[str]) -> None:
         """Every model's answer to every sample, side by side; what the journal holds is not asked."""
         missing = []
-        for sample in (sample for conversation in batch for sample in conversation):
-            for repeat in range(self.repeats):
-                for model in models:
-                    found = self.journal.find((self.asker.fingerprint(sample), model, repeat))
-                    if found:
-                        self.outcomes[found.sample, model, repeat] = found
-                        self.resumed += 1
-                    else:
-                        missing.append((sample, model, repeat))
+        for sample, model, repeat in self._jobs(batch, models):
+            found = self.journal.find((self.asker.fingerprint(sample), model, repeat))
+            if found:
+                self.outcomes[found.sample, model, repeat] = found
+                self.resumed += 1
+            else:
+                missing.append((sample, model, repeat))
         if not missing:
             return
         began = time.perf_counter()
-        given = await asyncio.gather(*(self.asker.ask(*one) for one in missing))
+        given = await asyncio.gather(*(self._answer(*one) for one in missing))
         self.asking_ms += (time.perf_counter() - began) * 1000
         for (sample, model, repeat), outcome in zip(missing, given, strict=True):
             if outcome.error_code in LASTING:  # no other sample would fare better
                 raise UsageError(outcome.error_code, outcome.error)
             self.spent = self.spent or outcome.error_code == SPENT
+            self.paid_usd += outcome.cost_usd
             self.outcomes[sample.id, model, repeat] = outcome
             self.journal.keep((self.asker.fingerprint(sample), model, repeat), outcome)
+
+    def _jobs(self, conversations: Sequence[Conversation], models: Sequence[str]) -> Iterator[Job]:
+        """In the order in which they are asked."""
+        for sample in (sample for conversation in conversations for sample in conversation):
+            for repeat in range(self.repeats):
+                for model in models:
+                    yield sample, model, repeat
+
+    async def _answer(self, sample: Sample, model: str, repeat: int) -> Outcome:
+        ahead = self.ahead.pop((sample.id, model, repeat), None)
+        return ahead or await self.asker.ask(sample, model, repeat)
+
+    def _is_ahead(self, batch: Sequence[Conversation], models: Sequence[str]) -> bool:
+        return all(map(self._is_there, self._jobs(batch, models)))
+
+    def _is_there(self, job: Job) -> bool:
+        sample, model, repeat = job
+        there = (sample.id, model, repeat) in self.ahead
+        return there or self.journal.find((self.asker.fingerprint(sample), model, repeat)) is not None
+
+    async def _replay_ahead(self, rest: Sequence[Conversation], models: Sequence[str]) -> None:
+        """Let the processes replay what comes next; nothing where little is left."""
+        assert self.beside
+        missing = (job for job in self._jobs(rest, models) if not self._is_there(job))
+        jobs = list(islice(missing, self.beside.most))
+        if len(jobs) < FEWEST:
+            self.beside = None
+            return
+        began = time.perf_counter()
+        outcomes, replayed = await self.beside.replay(jobs)
+        self.asking_ms += (time.perf_counter() - began) * 1000
+        self.replayed_beside += replayed
+        for (sample, model, repeat), outcome in zip(jobs, outcomes, strict=True):
+            self.ahead[sample.id, model, repeat] = outcome

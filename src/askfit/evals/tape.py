@@ -41,7 +41,10 @@ class Tape:
     that was broken off is taken up again.
     """
 
-    def __init__(self, *, replay: Path | None = None, record: Path | None = None) -> None:
+    def __init__(self, *, replay: Path | None = None, record: Path | None = None, at_once: bool = False) -> None:
+        """With `at_once` a kept answer comes in one piece: the same answer, sooner."""
+        self._at_once = at_once
+        self.replay = replay
         self.replayed = self.recorded = 0
         self.replayed_answers: set[str] = set()  # their ids
         self._record = record
@@ -68,6 +71,10 @@ class Tape:
             self.replayed += 1
             self.replayed_answers.add(call.answer)
         return found
+
+    def pieces(self, kept: Mapping[str, Any]) -> list[str]:
+        """A kept answer's text, as it was cut or in one piece."""
+        return ["".join(kept["pieces"])] if self._at_once else kept["pieces"]
 
     def keep(self, model: str, call: Call, pieces: list[str], finish: Finish) -> None:
         """Add one answer to the file, at once: a run that breaks off keeps what it paid for."""
@@ -99,7 +106,7 @@ class _Taped:
         """The kept answer, piece by piece; else the provider's own, kept once it is whole."""
         model = f"{self._name}:{model_name}"
         if kept := self._tape.find(model, call):
-            for piece in kept["pieces"]:
+            for piece in self._tape.pieces(kept):
                 yield Text(piece)
             yield Finish(Usage(**kept["usage"]), kept["finish_reason"])
             return
