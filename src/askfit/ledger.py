@@ -272,6 +272,7 @@ class Cell:
     cache_write_tokens: int
     cache_write_1h_tokens: int
     cost_nanos: int
+    batch: bool = False  # at the price of calls that nobody waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,7 +536,7 @@ def _side(edges: Edges) -> str:
 
 def _cell(row: Any) -> Cell:
     counts: dict[str, Any] = {name: value if isinstance(value, str) else int(value) for name, value in row.items()}
-    return Cell(**counts | {"stood_in": bool(counts["stood_in"])})
+    return Cell(**counts | {name: bool(counts.get(name)) for name in ("stood_in", "batch")})
 
 
 def _usage_row(group: Any, waits: list[float], days: float) -> UsageRow:
