@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -125,6 +125,17 @@ FROM calls WHERE at_ms >= :since AND state = 'settled' GROUP BY feature, model""
 FIRST_TEXTS = """SELECT feature, model, ttft_ms FROM calls
 WHERE at_ms >= :since AND state = 'settled' AND ttft_ms > 0 ORDER BY feature, model, ttft_ms"""
 
+# Calls that lie on the same side of every edge, summed. `stood_in`: the built-in answered where a model should have.
+CELLS = """SELECT day_ms, feature, model, outcome, stood_in, COUNT(*) AS calls,
+    SUM(CASE WHEN estimated THEN 1 ELSE 0 END) AS estimated, MIN(input_tokens) AS least_input_tokens,
+    MIN(cache_read_tokens + cache_write_tokens) AS least_cached_tokens,
+    SUM(input_tokens) AS input_tokens, SUM(output_tokens) AS output_tokens,
+    SUM(cache_read_tokens) AS cache_read_tokens, SUM(cache_write_tokens) AS cache_write_tokens,
+    SUM(cache_write_1h_tokens) AS cache_write_1h_tokens, SUM(cost_nanos) AS cost_nanos
+FROM (SELECT calls.*, at_ms / 86400000 * 86400000 AS day_ms, {side} AS side,
+    CASE WHEN provider = 'builtin' AND fell_back_from <> '' THEN 1 ELSE 0 END AS stood_in
+    FROM calls WHERE at_ms >= :since AND state = 'settled') AS sided
+GROUP BY day_ms, feature, model, outcome, stood_in, side ORDER BY day_ms, feature, model, outcome, side"""
 
 # One question may have taken several calls: it came once. The latest first.
 ARRIVALS = """SELECT MIN(at_ms) AS came_ms, MAX(visitor) FROM calls WHERE feature = :feature AND at_ms >= :since
@@ -239,6 +250,35 @@ class UsageRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Edges:
+    """Sizes of calls at which prices or caching change, in tokens as each model counted them."""
+
+    input_over: tuple[int, ...] = ()  # a longer prompt is dearer
+    cached_from: tuple[int, ...] = ()  # a shorter cached part would not have been cached
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The settled calls of one day, feature, model and outcome that lie on the same side of every edge: their sums."""
+
+    day_ms: int  # when the day began, UTC
+    feature: str
+    model: str
+    outcome: str
+    stood_in: bool  # the built-in in place of a model: it failed, rested, or the budget was spent
+    calls: int
+    estimated: int  # of them, those whose provider did not tell the counts
+    least_input_tokens: int  # of one call
+    least_cached_tokens: int  # of one call: read and written
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cache_write_1h_tokens: int
+    cost_nanos: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unanswered:
     """A question that the site did not answer, or not well enough for who asked."""
 
@@ -338,6 +378,20 @@ class Ledger:
         waits = {key: [row[2] for row in rows] for key, rows in groupby(first_texts, lambda row: (row[0], row[1]))}
         rows = [_usage_row(group, waits.get((group["feature"], group["model"]), []), days) for group in groups]
         return tuple(sorted(rows, key=lambda row: (-row.cost_nanos, row.feature, row.model)))
+
+    async def cells(self, since_ms: int, edges: Edges = Edges()) -> tuple[tuple[Cell, ...], int]:
+        """(settled calls since a time, summed by day, feature, model, outcome and size; when the first call ever was).
+
+        The time is 0 where there was none.
+        """
+        statement = CELLS.format(side=_side(edges))
+
+        def work(connection: Connection) -> tuple[Sequence[Any], int | None]:
+            first = _do(connection, "SELECT MIN(at_ms) FROM calls", {}).scalar()
+            return _do(connection, statement, {"since": since_ms}).mappings().all(), first
+
+        rows, first_ms = await self.store.read(work)
+        return tuple(_cell(row) for row in rows), int(first_ms or 0)
 
     async def gaps_min(self, feature: str, since_ms: int, most: int = 2_000) -> tuple[float, ...]:
         """Minutes between one question of a feature and the next, whoever asked, of the latest since a time."""
@@ -476,6 +530,19 @@ def _visitor_key(connection: Connection) -> str:
     return str(_do(connection, "SELECT value FROM meta WHERE name = :name", fresh).scalar_one())
 
 
+def _side(edges: Edges) -> str:
+    """SQL for a number that two calls share if they lie on the same side of every edge."""
+    cached = "cache_read_tokens + cache_write_tokens"
+    over = [f"CASE WHEN input_tokens > {int(edge)} THEN 1 ELSE 0 END" for edge in sorted(set(edges.input_over))]
+    least = [f"CASE WHEN {cached} >= {int(edge)} THEN 1 ELSE 0 END" for edge in sorted({1, *edges.cached_from})]
+    return f"({' + '.join(over) or '0'}) * {len(least) + 1} + {' + '.join(least)}"
+
+
+def _cell(row: Any) -> Cell:
+    counts: dict[str, Any] = {name: value if isinstance(value, str) else int(value) for name, value in row.items()}
+    return Cell(**counts | {"stood_in": bool(counts["stood_in"])})
+
+
 def _usage_row(group: Any, waits: list[float], days: float) -> UsageRow:
     """`waits` are sorted."""
     counts: dict[str, Any] = {name: value if isinstance(value, str) else int(value) for name, value in group.items()}
@@ -490,10 +557,3 @@ def _usage_row(group: Any, waits: list[float], days: float) -> UsageRow:
 def _rank(values: list[float], share: float) -> float:
     """The nearest-rank percentile of sorted values."""
     return values[max(0, math.ceil(len(values) * share) - 1)] if values else 0.0
-
-
-def month_share(now: datetime) -> float:
-    """How much of the month is over: 0–1, for projecting its cost."""
-    begun = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    following = (begun + timedelta(days=32)).replace(day=1)
-    return (now - begun) / (following - begun)

@@ -278,17 +278,21 @@ def usage(
     config: Config = DEFAULT_CONFIG,
     as_json: Json = False,
     since: Annotated[str, typer.Option(help="A day: 2026-11-01. Without it: this month.")] = "",
+    by: Annotated[str, typer.Option(help="Only this table, whole: feature, model or day.")] = "",
+    html: Annotated[Path | None, typer.Option("--html", help="Also write it as a page to keep.")] = None,
 ) -> None:
-    """What the ledger holds: calls, cache hits, cost per feature and model, projection per month."""
-    from askfit.cli import show
-    from askfit.cli import spending as work
+    """What was called and what it cost, what caching saved, and what the month and other models come to."""
+    from askfit.cli import using as work
     from askfit.config import load_settings
 
-    report = run(work.usage(load_settings(config), since))
+    table, settings = work.by_of(by), load_settings(config)
+    report = run(work.spending(settings, since))
+    if html:
+        work.write(report, settings, html)
     if as_json:
         print_json(report.as_json())
     else:
-        show.used(report)
+        work.show(report, table)
 
 
 @app.command("eval")

@@ -33,7 +33,6 @@ from askfit.types import (
 if TYPE_CHECKING:
     from askfit.cli.checking import FeatureReport, Report
     from askfit.cli.folder import Found
-    from askfit.cli.spending import Usage
     from askfit.fit.nearmiss import NearMisses
     from askfit.models import ModelFacts
 
@@ -275,21 +274,21 @@ def _reasons(reasons: list[str]) -> list[tuple[str, int]]:
     return sorted({reason: reasons.count(reason) for reason in reasons}.items())
 
 
-# ---------------------------------------------------------------- models, usage
+# ---------------------------------------------------------------- models
 
 
 def models(known: Sequence[ModelFacts], used: dict[str, str]) -> None:
     """The facts table, its sources under it; `used` says which model the settings use for what."""
     out.print("US dollars per million tokens; cached from so many tokens on")
-    table = _table("model", ">in", ">write 5m", ">write 1h", ">read", ">out", ">cached from", ">window", "retires")
+    listed = table("model", ">in", ">write 5m", ">write 1h", ">read", ">out", ">cached from", ">window", "retires")
     for facts in known:
         prices = facts.prices or {}
         money = [f"{prices[name]:g}" if name in prices else "?" for name in PRICE_COLUMNS]
-        table.add_row(
+        listed.add_row(
             facts.model, *money, f"{facts.cache_minimum_tokens:,}", _short(facts.window_tokens),
             facts.retirement or "—",
         )  # fmt: skip
-    out.print(table)
+    out.print(listed)
     out.print()
     for facts in known:
         use = f" — your {used[facts.model]}" if facts.model in used else ""
@@ -297,19 +296,19 @@ def models(known: Sequence[ModelFacts], used: dict[str, str]) -> None:
     out.print("[dim]Prices: the package genai-prices.[/]")
 
 
-def _table(*heads: str) -> Table:
+def table(*heads: str) -> Table:
     """A plain table that fits 80 columns; ">" before a head: a number's column."""
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for head in heads:
-        table.add_column(
+        made.add_column(
             head.removeprefix(">"),
             justify="right" if head[0] == ">" else "left",
             no_wrap=head in ("model", "retires"),
         )
-    return table
+    return made
 
 
-def _took(ms: float) -> str:
+def took(ms: float) -> str:
     return f"{ms:.0f} ms" if ms < 1000 else f"{ms / 1000:.1f} s"
 
 
@@ -319,26 +318,3 @@ def _short(tokens: int) -> str:
 
 
 PRICE_COLUMNS = ("input", "cache_write", "cache_write_1h", "cache_read", "output")
-
-
-def used(report: Usage) -> None:
-    """What was called and what it cost."""
-    from askfit.cli.spending import hit_share
-
-    if not report.rows:
-        out.print(f"No call since {report.since}.")
-        return
-    table = _table("feature", "model", ">calls", ">input", ">cached", ">output", ">cost", ">first")
-    for row in report.rows:
-        table.add_row(
-            row.feature, row.model, str(row.calls), f"{row.input_tokens:,}", f"{hit_share(row):.0%}",
-            f"{row.output_tokens:,}", usd(row.cost_nanos), _took(row.ttft_p50_ms),
-        )  # fmt: skip
-    out.print(table)
-    for row in report.rows:
-        if row.failed:
-            out.print(f"{row.failed} of {row.calls} calls of {row.feature} to {escape(row.model)} failed.")
-    out.print("[dim]cached: the share of input read from the prompt cache; first: to the first text, median[/]")
-    out.print(f"Since {report.since}: {usd(report.cost_nanos)}")
-    if report.month_projection_nanos is not None:
-        out.print(f"At this pace the month comes to about {usd(report.month_projection_nanos)}.")

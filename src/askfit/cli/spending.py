@@ -1,66 +1,25 @@
-"""`askfit usage`: what the ledger says, from a day on; `askfit erase`: what it no longer says of visitors."""
+"""`askfit erase`: what the ledger shall no longer say of visitors."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from askfit.config import Settings
 from askfit.errors import UsageError
-from askfit.ledger import Erased, Ledger, UsageRow, month_share
+from askfit.ledger import Erased, Ledger
 from askfit.shares import erase_shares
 from askfit.store import open_store
 
 _LEDGERS_OWN = re.compile(r"[0-9a-f]{24}")  # a visitor's id; an answer's has 22 characters
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The calls since a day, by feature and model, and what a month of them would cost."""
-
-    since: str
-    rows: tuple[UsageRow, ...]
-    cost_nanos: int
-    month_projection_nanos: int | None  # None unless the whole month so far was asked for
-
-    def as_json(self) -> dict[str, Any]:
-        """The report for machines; money in nano-dollars, exact."""
-        return {
-            "since": self.since,
-            "rows": [asdict(row) | {"cache_hit_share": hit_share(row)} for row in self.rows],
-            "cost_nanos": self.cost_nanos,
-            "month_projection_nanos": self.month_projection_nanos,
-        }
-
-
-def hit_share(row: UsageRow) -> float:
-    """The part of the input that was read from the cache."""
-    return row.cache_read_tokens / row.input_tokens if row.input_tokens else 0.0
-
-
-async def usage(settings: Settings, since: str, now: datetime | None = None) -> Usage:
-    """Read the ledger from the day `since` on (ISO), or from the first of this month."""
-    now = now or datetime.now(UTC)
-    begun = _day(since) if since else now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    store = await asyncio.to_thread(open_store, settings)
-    try:
-        ledger = Ledger(store)
-        await ledger.open()
-        rows = await ledger.usage(int(begun.timestamp() * 1000))
-    finally:
-        await store.aclose()
-    cost = sum(row.cost_nanos for row in rows)
-    projection = None if since else round(cost / max(month_share(now), 1 / 31))
-    return Usage(begun.date().isoformat(), rows, cost, projection)
-
-
 async def erase(settings: Settings, before: str) -> int:
     """Erase what is kept of visitors from before a day (ISO, UTC); the number of rows changed."""
-    day = _day(before, "before")
+    day = day_of(before, "before")
     store = await asyncio.to_thread(open_store, settings)
     try:
         ledger = Ledger(store)
@@ -110,7 +69,8 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _day(text: str, option: str = "since") -> datetime:
+def day_of(text: str, option: str) -> datetime:
+    """The beginning of a day that was given as an option, UTC; UsageError where it is none."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:

@@ -24,7 +24,7 @@ from askfit.fit.nearmiss import NearMisses
 from askfit.fit.rules import VERDICT_WORDS
 from askfit.site import Site
 from askfit.types import Answer, Assessment, CitationOut, Fault, Filled, Kind
-from askfit.web import report
+from askfit.web import bars, report
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -229,6 +229,14 @@ def ranking_page(
     style = _static("askfit.css") + _template("page.css")
     rows = [(file, title, result, weights(result)) for file, title, result in ranked]
     return _render("ranking.html", settings, ranked=rows, faults=faults, standalone=True, style=style)
+
+
+def spending_page(settings: Settings, headline: str, days: bars.Days, **shown: Any) -> str:
+    """What was spent as one file to keep: `told` and `caveats` in words, `listings` and `others` as tables."""
+    style = _static("askfit.css") + _template("page.css")
+    picture = bars.bars(days, id="days")
+    drawn = bars.features_of(days)
+    return _render("spending.html", settings, headline=headline, picture=picture, drawn=drawn, style=style, **shown)
 
 
 def report_page(settings: Settings, name: str, result: Assessment, judged: datetime, *, link: str = "") -> str:
