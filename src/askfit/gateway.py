@@ -302,7 +302,11 @@ class Gateway:
             await self._ledger.settle(run.attempt, row)
         except Exception:
             log.exception("The ledger could not be written for call %s.", run.attempt.id)
-        telemetry.count_call(run.attempt, outcome, usage, settled.cost_nanos, run.ttft_ms)
+        telemetry.count_call(
+            run.attempt, outcome, usage, settled.cost_nanos, run.ttft_ms, total_ms=settled.total_ms,
+            finish_reason=reason, max_tokens=run.call.prompt.max_output_tokens,
+            wants_json=run.call.prompt.output_schema is not None,
+        )  # fmt: skip
         return settled
 
     # ------------------------------------------------------------ providers
@@ -322,7 +326,7 @@ class Gateway:
         first = {candidates(self._settings, feature)[0] for feature in self._settings.features}
         opening = [self._provider(model.partition(":")[0]) for model in first]
         pricing = [asyncio.to_thread(lambda model: facts(model).priced, model) for model in first]
-        await asyncio.gather(*opening, *pricing, asyncio.to_thread(telemetry.render), return_exceptions=True)
+        await asyncio.gather(*opening, *pricing, asyncio.to_thread(telemetry.warm), return_exceptions=True)
 
     async def aclose(self) -> None:
         """Write what is still to be written, then close every provider that was opened."""

@@ -1,4 +1,8 @@
-"""Logs and counters. Knows the shape of a call's figures, nothing of who made it or what was said."""
+"""Logs and counters. Knows the shape of a call's figures, nothing of who made it or what was said.
+
+Labels have few values: features and models come from the settings, outcomes and kinds from the code, none from who
+visits.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,14 @@ import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from askfit import otel
 from askfit.types import NANOS_PER_USD, Usage
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
 FIRST_TEXT_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 20.0)  # the built-in to the gateway's patience
+TOTAL_BUCKETS_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0)  # to the longest that a call may take
 FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -23,6 +29,8 @@ class Labelled(Protocol):
     def feature(self) -> str: ...
     @property
     def model(self) -> str: ...
+    @property
+    def fell_back_from(self) -> str: ...
 
 
 class JsonLines(logging.Formatter):
@@ -58,7 +66,9 @@ def _metrics() -> tuple[CollectorRegistry, dict[str, Any]]:
     labels = ("feature", "model")
     return registry, {
         "calls": Counter("askfit_calls", "Calls by outcome", (*labels, "outcome"), registry=registry),
-        "tokens": Counter("askfit_tokens", "Tokens by kind", (*labels, "kind"), registry=registry),
+        "tokens": Counter(
+            "askfit_tokens", "Tokens by how they are billed: the kinds add up", (*labels, "kind"), registry=registry
+        ),
         "over_length": Counter("askfit_over_length", "Answers that ran past their length", labels, registry=registry),
         "cost": Counter("askfit_cost_usd", "Cost in US dollars", labels, registry=registry),
         "ttft": Histogram(
@@ -68,24 +78,51 @@ def _metrics() -> tuple[CollectorRegistry, dict[str, Any]]:
             buckets=FIRST_TEXT_BUCKETS_S,
             registry=registry,
         ),
+        "total": Histogram(
+            "askfit_call_seconds", "Time to the end of a call", labels, buckets=TOTAL_BUCKETS_S, registry=registry
+        ),
     }
 
 
-def count_call(call: Labelled, outcome: str, usage: Usage, cost_nanos: int, ttft_ms: float) -> None:
-    """Count one settled call; `ttft_ms` is 0 where no text came."""
+def count_call(
+    call: Labelled,
+    outcome: str,
+    usage: Usage,
+    cost_nanos: int,
+    ttft_ms: float,
+    *,
+    total_ms: float = 0.0,
+    finish_reason: str = "",
+    max_tokens: int = 0,
+    wants_json: bool = False,
+) -> None:
+    """Count one settled call, here and in OpenTelemetry; a time is 0 where no text came, or where nobody waited."""
     _, metrics = _metrics()
     labels = (call.feature, call.model)
     metrics["calls"].labels(*labels, outcome).inc()
-    for kind in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"):
-        metrics["tokens"].labels(*labels, kind.removesuffix("_tokens")).inc(max(0, getattr(usage, kind)))
+    for kind, count in otel.tokens_by_kind(usage).items():
+        metrics["tokens"].labels(*labels, kind).inc(count)
     metrics["cost"].labels(*labels).inc(cost_nanos / NANOS_PER_USD)
-    if ttft_ms:
-        metrics["ttft"].labels(*labels).observe(ttft_ms / 1000)
+    for name, ms in (("ttft", ttft_ms), ("total", total_ms)):
+        if ms:
+            metrics[name].labels(*labels).observe(ms / 1000)
+    otel.record(
+        otel.Seen(
+            call.feature, call.model, outcome, usage, cost_nanos, ttft_ms, total_ms, finish_reason, max_tokens,
+            wants_json, call.fell_back_from,
+        )
+    )  # fmt: skip
 
 
 def count_over_length(feature: str, model: str) -> None:
     """Count an answer that ran past the length that its question asks for: a sign for the choice of the model."""
     _metrics()[1]["over_length"].labels(feature, model).inc()
+
+
+def warm() -> None:
+    """Import what the first call would wait for."""
+    render()
+    otel.instruments()
 
 
 def render() -> bytes:

@@ -159,8 +159,8 @@ def _ends(one: Sums) -> Iterator[str]:
         yield f"Of {one.calls:,} calls {said}."
     if one.stood_in:
         yield (
-            f"{one.stood_in:,} answers are the built-in's in place of a model that failed, rested or had no budget left: "
-            "had there been more budget, the cost, the pace and the other models' costs would be higher."
+            f"{one.stood_in:,} answers are the built-in's in place of a model that failed, rested or had no budget "
+            "left: had the model answered, the cost, the pace and the other models' costs would be higher."
         )
     if one.estimated:
         yield f"Of {one.estimated:,} calls the provider told no final counts: theirs are estimates."
