@@ -39,9 +39,9 @@ class Pace:
     def too_little(self) -> str:
         """Why nothing is projected; "" where it is."""
         if self.days < FEWEST_DAYS:
-            return f"Too few days for a projection: {self.days} whole days before today, {FEWEST_DAYS} are needed."
+            return f"Too few days for a projection: {self.days} of the {FEWEST_DAYS} whole days that it takes."
         if self.calls < FEWEST_CALLS:
-            return f"Too few calls for a projection: {self.calls} that cost money, {FEWEST_CALLS} are needed."
+            return f"Too few calls for a projection: {self.calls} of the {FEWEST_CALLS} paid ones that it takes."
         return ""
 
 

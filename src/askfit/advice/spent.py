@@ -186,7 +186,7 @@ def saved_nanos(cells: Iterable[Cell]) -> int:
         if not cached or not cell.cost_nanos:
             continue
         long = 0 < facts(cell.model).dearer_past_tokens < cell.least_input_tokens
-        if known := rates(cell.model, long=long, at=_noon(cell.day_ms)):
+        if known := rates(cell.model, long=long, at=_noon(cell.day_ms), batch=cell.batch):
             saved += tokens_of(cell).uncached().cost(known) - cell.cost_nanos
     return round(saved)
 
@@ -264,7 +264,7 @@ def _coster(model: str, cell: Cell, now: datetime) -> Callable[[float, float, bo
 
     def cost(prompt: float, answer: float, cached: bool) -> float:
         long = 0 < past < cell.least_input_tokens * ratio
-        known = rates(model, long=long, at=now)
+        known = rates(model, long=long, at=now, batch=cell.batch)
         taken = tokens.times(prompt, answer)
         kept = taken if cached and _caches(model, cell) else taken.uncached()
         return kept.cost(known) if known else 0.0

@@ -154,16 +154,18 @@ def told(report: Spending) -> Iterator[str]:
 
 def _ends(one: Sums) -> Iterator[str]:
     """How calls ended that did not end well."""
-    ends = ((one.failed, "failed"), (one.cancelled, "were left by their visitor"))
-    if said := " and ".join(f"{count:,} {what}" for count, what in ends if count):
-        yield f"Of {one.calls:,} calls {said}."
+    ends = (
+        (one.failed, "Failed"),
+        (one.cancelled, "Left by their visitor"),
+        (one.estimated, "Counted by our estimate, for the provider told no final counts"),
+    )
+    if said := " ".join(f"{what}: {count:,}." for count, what in ends if count):
+        yield said
     if one.stood_in:
         yield (
-            f"{one.stood_in:,} answers are the built-in's in place of a model that failed, rested or had no budget "
-            "left: had the model answered, the cost, the pace and the other models' costs would be higher."
+            "Answered by the built-in in place of a model that failed, rested or had no budget left: "
+            f"{one.stood_in:,}. Had the model answered, the cost, the pace and the other models' costs would be higher."
         )
-    if one.estimated:
-        yield f"Of {one.estimated:,} calls the provider told no final counts: theirs are estimates."
 
 
 def _saved(one: Sums) -> str:
