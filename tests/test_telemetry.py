@@ -25,7 +25,7 @@ from sqlalchemy import text
 from askfit import otel, telemetry
 from askfit.config import Settings
 from askfit.errors import AskfitError
-from askfit.gateway import Gateway
+from askfit.gateway import Deadlines, Gateway
 from askfit.ledger import Ledger
 from askfit.providers.scripted import Script, ScriptedServer
 from askfit.store import open_store
@@ -84,7 +84,8 @@ async def one_call(settings: Settings, feature: str, *, leave: bool = False) -> 
 
     ledger = Ledger(open_store(settings))
     await ledger.open()
-    gateway = Gateway(settings, ledger)
+    gateway = Gateway(settings, ledger, deadlines=Deadlines(120.0, 120.0, 240.0))
+    await gateway.warm()  # importing an SDK may take long on a busy machine
     try:
         async with aclosing(gateway.stream(Call(feature, "answer-1", prompt, site_says, "v1", only=HAIKU))) as items:
             async for item in items:

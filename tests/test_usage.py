@@ -207,7 +207,7 @@ def cell_of(model: str, usage: Usage, **more: Any) -> Cell:
 
 
 def test_a_batch_is_reckoned_at_its_own_price() -> None:
-    """What the cache saved of a batch is half of what it saves at once, and so is what another model would have cost."""
+    """The cache saves half of what it saves at once, and another model would have cost half."""
     at_once = cell_of(HAIKU, READ)
     batched = replace(at_once, batch=True, cost_nanos=cost_nanos(HAIKU, READ, NOW, batch=True))
     assert saved_nanos([batched]) * 2 == saved_nanos([at_once])

@@ -135,7 +135,6 @@ def _span(to: Instruments, seen: Seen, common: Mapping[str, Any]) -> None:
 def _told(seen: Seen) -> dict[str, Any]:
     """What only the span carries."""
     told: dict[str, Any] = {
-        "gen_ai.request.stream": True,
         "gen_ai.output.type": "json" if seen.wants_json else "text",
         "gen_ai.usage.input_tokens": seen.usage.input_tokens,  # cache included, as the conventions have it
         "gen_ai.usage.output_tokens": seen.usage.output_tokens,
@@ -147,6 +146,7 @@ def _told(seen: Seen) -> dict[str, Any]:
     }
     known = {
         "gen_ai.request.max_tokens": seen.max_tokens,
+        "gen_ai.request.stream": seen.total_ms > 0,  # else it went in a batch
         "gen_ai.response.finish_reasons": [seen.finish_reason] if seen.finish_reason else None,
         "gen_ai.response.time_to_first_chunk": seen.ttft_ms / 1000,
         "askfit.fell_back_from": seen.fell_back_from,
