@@ -63,11 +63,12 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Ledger, Say]]:
         days_ago: float = 0,
         outcome: str = "ok",
         fell_back_from: str = "",
+        batch: bool = False,
     ) -> None:
         clock.now = NOW - timedelta(days=days_ago)
         id = f"c{next(NUMBERS)}"
-        attempt = Attempt(id, id, feature, model, model.partition(":")[0], "", "", fell_back_from)
-        cost = cost_nanos(model, usage, clock.now)
+        attempt = Attempt(id, id, feature, model, model.partition(":")[0], "", "", fell_back_from, batch)
+        cost = cost_nanos(model, usage, clock.now, batch=batch)
         finish = "stop" if outcome == "ok" else "error"
         await ledger.settle(attempt, Outcome(outcome, finish, usage, cost, 200.0, 0.0))  # type: ignore[arg-type]
 
@@ -102,6 +103,7 @@ async def check_cells(settings: Settings) -> None:
     async with opened(settings) as (ledger, say):
         await ledger.reserve(Attempt("open", "open", "ask", HAIKU, "anthropic", "", ""), 500, Caps(10**12, 10**12))
         await say(usage=Usage(100, 20))
+        await say(usage=Usage(90, 20), batch=True)
         await say(usage=Usage(200, 10, 0, 60, 30))
         await say(usage=Usage(300, 5, 150), outcome="cancelled")
         await say(usage=Usage(301, 5, estimated=True), outcome="provider_timeout")
@@ -120,6 +122,7 @@ async def check_cells(settings: Settings) -> None:
     assert told == {
         (today - DAY_MS, "fit", SONNET, "ok", False, 1000): (1, 1000, 0, 0, 0),
         (today, "ask", HAIKU, "ok", False, 100): (1, 100, 0, 0, 0),
+        (today, "ask", HAIKU, "ok", False, 90): (1, 90, 0, 0, 0),
         (today, "ask", HAIKU, "ok", False, 200): (1, 200, 60, 0, 30),
         (today, "ask", HAIKU, "cancelled", False, 300): (1, 300, 150, 0, 0),
         (today, "ask", HAIKU, "provider_timeout", False, 301): (1, 301, 0, 1, 0),
@@ -198,7 +201,7 @@ def cell_of(model: str, usage: Usage, **more: Any) -> Cell:
     day_ms = int(NOW.replace(hour=0).timestamp() * 1000)
     known = Cell(
         day_ms, "ask", model, "ok", False, 1, 0, usage.input_tokens, cached, usage.input_tokens, usage.output_tokens,
-        usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens, cost_nanos(model, usage, NOW),
+        usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens, cost_nanos(model, usage, NOW), False,
     )  # fmt: skip
     return replace(known, **more)
 

@@ -126,7 +126,7 @@ FIRST_TEXTS = """SELECT feature, model, ttft_ms FROM calls
 WHERE at_ms >= :since AND state = 'settled' AND ttft_ms > 0 ORDER BY feature, model, ttft_ms"""
 
 # Calls that lie on the same side of every edge, summed. `stood_in`: the built-in answered where a model should have.
-CELLS = """SELECT day_ms, feature, model, outcome, stood_in, COUNT(*) AS calls,
+CELLS = """SELECT day_ms, feature, model, outcome, stood_in, batch, COUNT(*) AS calls,
     SUM(CASE WHEN estimated THEN 1 ELSE 0 END) AS estimated, MIN(input_tokens) AS least_input_tokens,
     MIN(cache_read_tokens + cache_write_tokens) AS least_cached_tokens,
     SUM(input_tokens) AS input_tokens, SUM(output_tokens) AS output_tokens,
@@ -135,7 +135,8 @@ CELLS = """SELECT day_ms, feature, model, outcome, stood_in, COUNT(*) AS calls,
 FROM (SELECT calls.*, at_ms / 86400000 * 86400000 AS day_ms, {side} AS side,
     CASE WHEN provider = 'builtin' AND fell_back_from <> '' THEN 1 ELSE 0 END AS stood_in
     FROM calls WHERE at_ms >= :since AND state = 'settled') AS sided
-GROUP BY day_ms, feature, model, outcome, stood_in, side ORDER BY day_ms, feature, model, outcome, side"""
+GROUP BY day_ms, feature, model, outcome, stood_in, batch, side
+ORDER BY day_ms, feature, model, outcome, batch, side"""
 
 # One question may have taken several calls: it came once. The latest first.
 ARRIVALS = """SELECT MIN(at_ms) AS came_ms, MAX(visitor) FROM calls WHERE feature = :feature AND at_ms >= :since
@@ -276,7 +277,7 @@ class Cell:
     cache_write_tokens: int
     cache_write_1h_tokens: int
     cost_nanos: int
-    batch: bool = False  # at the price of calls that nobody waits for
+    batch: bool  # at the price of calls that nobody waits for
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,7 +542,7 @@ def _side(edges: Edges) -> str:
 
 def _cell(row: Any) -> Cell:
     counts: dict[str, Any] = {name: value if isinstance(value, str) else int(value) for name, value in row.items()}
-    return Cell(**counts | {name: bool(counts.get(name)) for name in ("stood_in", "batch")})
+    return Cell(**counts | {name: bool(counts[name]) for name in ("stood_in", "batch")})
 
 
 def _usage_row(group: Any, waits: list[float], days: float) -> UsageRow:
