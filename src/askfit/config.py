@@ -114,8 +114,8 @@ class ModelSettings(Table):
 class Shape(Table):
     """The answers that a choice of model rests on; the fifth, whether the corpus fits in a prompt, is measured.
 
-    `askfit advise` reads them all; the cache plan reads `runs_per_visit`; where no latency is felt, a folder of postings
-    goes in a batch. None of them changes which model answers.
+    `askfit advise` reads them all; the cache plan reads `runs_per_visit`; where no latency is felt, a folder
+    of postings goes in a batch. None of them changes which model answers.
     """
 
     task: Literal["retrieval", "synthesis"]
