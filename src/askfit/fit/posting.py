@@ -219,7 +219,11 @@ def _is_welcome(line: Line) -> bool:
 def _gates(lines: Iterable[Line]) -> list[str]:
     found: dict[str, None] = {}
     for line in lines:
-        if line.kind == "dropped" or _is_welcome(line) or not any(said.search(line.text) for said in patterns("gates").values()):
+        if (
+            line.kind == "dropped"
+            or _is_welcome(line)
+            or not any(said.search(line.text) for said in patterns("gates").values())
+        ):
             continue
         if line.kind in _ASKED_KINDS or pattern("lines", "weighty").search(line.text) or is_gate_alone(line.text):
             found.setdefault(_shown(_quote(line.text))[:200], None)
