@@ -114,7 +114,7 @@ class Assessed:
 def assessed(skills: Sequence[Skill], text: str) -> Assessed:
     """What the rules make of it; the same that the built-in shows."""
     audit = Audit.of(Matrix(path="", skills=tuple(skills)), read(text))
-    return Assessed(audit, rate([audit.by_rules(id_).judged for id_ in audit.findings]))
+    return Assessed(audit, rate([audit.by_rules(id_).judged for id_ in audit.findings], audit.under))
 
 
 def assert_no_better(after: Assessed, before: Assessed) -> None:

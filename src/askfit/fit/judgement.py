@@ -17,11 +17,12 @@ from pydantic_core import from_json
 
 from askfit import text
 from askfit.fit.claims import Claims
+from askfit.fit.gates import settle_gates
 from askfit.fit.match import LOWEST_STRONG_LEVEL, Index, index_rows
 from askfit.fit.orders import without_orders
 from askfit.fit.pasted import clean_posting
 from askfit.fit.posting import MOST_QUOTE_CHARS, Ask, Kind, Posting, is_gate_alone, read_posting, with_added
-from askfit.fit.rules import CREDIT_OF, VERDICTS, Finding, Judged, evidence_of, settle_gates
+from askfit.fit.rules import CREDIT_OF, OPEN, VERDICTS, Ceiling, Finding, Judged, ceiling, evidence_of
 from askfit.fit.rules import judge as find
 from askfit.prompts import load_prompt
 from askfit.skills import Matrix
@@ -334,6 +335,7 @@ class Audit:
     posting: Posting
     findings: Mapping[str, Finding]  # by requirement id, the weightiest first
     gates: tuple[Gate, ...]
+    under: Ceiling = OPEN
 
     @classmethod
     def read(cls, matrix: Matrix, pasted: str) -> Audit:
@@ -344,7 +346,8 @@ class Audit:
     def of(cls, matrix: Matrix, posting: Posting) -> Audit:
         index = index_rows(matrix.skills)
         findings = {} if posting.problem else {finding.ask.id: finding for finding in find(posting, index)}
-        return cls(matrix, index, posting, findings, settle_gates(posting.gates, index))
+        under = ceiling(posting, list(findings.values()), index)
+        return cls(matrix, index, posting, findings, settle_gates(posting.gates, index), under)
 
     def with_added(self, added: Sequence[Given]) -> tuple[Audit, tuple[Given, ...]]:
         """The audit with what a judge found besides, as far as it stands in the posting word for word."""

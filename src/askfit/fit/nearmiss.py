@@ -12,7 +12,7 @@ from itertools import combinations
 
 from askfit.fit.judgement import BANDS, Audit, Given
 from askfit.fit.match import Index, Match, index_rows
-from askfit.fit.rules import CREDIT_OF, VERDICTS, Finding, Judged, Rating, judge, rate
+from askfit.fit.rules import CREDIT_OF, OPEN, VERDICTS, Finding, Judged, Rating, ceiling, judge, rate
 from askfit.types import Assessment, Band, Requirement, Skill, Verdict
 
 TOP_LEVEL = 5.0
@@ -123,7 +123,11 @@ class _Trial:
     _touched: dict[int, frozenset[str]] = field(default_factory=dict)
 
     def rated(self, moves: Sequence[_Move] = ()) -> Rating:
-        return rate(list(self.after(moves).values()))
+        under = self.audit.under
+        if moves and under != OPEN:
+            index = _with_rows(self.audit.index, moves)
+            under = ceiling(self.audit.posting, list(self.audit.findings.values()), index)
+        return rate(list(self.after(moves).values()), under)
 
     def after(self, moves: Sequence[_Move]) -> dict[str, Judged]:
         """The requirements with these rows; a row that is raised never lowers one."""

@@ -159,7 +159,7 @@ def _asks(lines: Iterable[Line]) -> list[tuple[Line, Ask]]:
     """Every asked line once, with what its wording asks; emphasis comes later."""
     found: dict[Phrase, tuple[Line, Ask]] = {}
     for line in lines:
-        if line.kind not in _ASKED_KINDS or is_gate_alone(line.text):
+        if line.kind not in _ASKED_KINDS or (is_gate_alone(line.text) and not _is_welcome(line)):
             continue
         quote = _quote(line.text)
         words = tuple(token.fold for token in tokens(quote))
@@ -210,10 +210,20 @@ def is_gate_alone(line: str) -> bool:
     return not pattern("lines", "besides").search(rest) and ("place" not in gates or len(line.split()) <= 16)
 
 
+def _is_welcome(line: Line) -> bool:
+    """A language that is only a plus: no gate, but a requirement that a row can answer."""
+    named = [name for name, said in patterns("gates").items() if said.search(line.text)]
+    return line.kind == "preferred" and named == ["language"]
+
+
 def _gates(lines: Iterable[Line]) -> list[str]:
     found: dict[str, None] = {}
     for line in lines:
-        if line.kind == "dropped" or not any(said.search(line.text) for said in patterns("gates").values()):
+        if (
+            line.kind == "dropped"
+            or _is_welcome(line)
+            or not any(said.search(line.text) for said in patterns("gates").values())
+        ):
             continue
         if line.kind in _ASKED_KINDS or pattern("lines", "weighty").search(line.text) or is_gate_alone(line.text):
             found.setdefault(_shown(_quote(line.text))[:200], None)
@@ -290,7 +300,7 @@ PROSE_FACTOR = 0.6  # a sentence of a paragraph tells the context of the tasks t
 UNHEADED_FACTOR = 0.8  # no heading says what the line is
 TITLE_FACTOR = 1.3
 SOFT_FACTOR = 0.3
-REPEAT_FACTOR = 0.15  # of the logarithm of how many lines speak of the same thing
+REPEAT_FACTOR = 0.05  # of the logarithm of how many lines speak of the same thing
 MOST_REPEATS = 8  # beyond which repetition is stuffing
 MUST_CUE_FACTOR = 1.25
 _SHARE = re.compile(r"\b(\d{1,3}) ?%(?! travel)")  # "40% of your time"

@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from askfit.fit.match import Answer, Index, Match, Relation, answer, facet_worth
-from askfit.fit.posting import Ask, Posting
+from askfit.fit.gates import failing_languages
+from askfit.fit.match import Answer, Facet, Index, Match, Relation, answer, facet_worth
+from askfit.fit.posting import LEVEL_EXPERT, LEVEL_USUAL, Ask, Posting
 from askfit.fit.spans import named_spans
-from askfit.fit.terms import Term, phrase, tokens
+from askfit.fit.terms import Term
+from askfit.fit.wording import pattern
 from askfit.types import Band, Evidence, Gate, Misfit, Skill, Verdict
 
-STRONG, MODERATE = 0.79, 0.51  # credit from which a band is reached; half of what is asked is a gap
+STRONG, MODERATE = 0.8, 0.51  # credit from which a band is reached; half of what is asked is a gap
 CREDIT_OF: dict[Band, float] = {"strong": 0.9, "moderate": 0.65, "gap": 0.2}  # where a model chose another band
 VERDICTS: tuple[Verdict, ...] = ("misfit", "stretch", "moderate", "strong")
 VERDICT_FROM: tuple[tuple[int, Verdict], ...] = (  # set on the golden postings and our own gold, 2026-11-21
@@ -27,6 +28,7 @@ VERDICT_FROM: tuple[tuple[int, Verdict], ...] = (  # set on the golden postings 
 )
 STRONG_MUST_COVERAGE = 0.8
 MOST_NAMED = 4  # of what no row answers, in a reason
+ROUNDING = 2e-6  # by which shares of equal weight differ, since they sum to 1 to the last digit
 TOP_REQUIREMENTS = 3  # none of which may be a gap in a strong fit
 PRIOR, PRIOR_REQUIREMENTS = 50, 1.5  # a posting of few requirements says little: its score is drawn to the middle
 CAP_BASE, CAP_PER_COVERAGE = 40, 60  # no score above 40 + 60 · the share of musts that is not a gap
@@ -47,6 +49,18 @@ class Finding:
 class Rating:
     score: int
     verdict: Verdict
+    held: bool = False  # a ceiling lowered it
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The highest score that a posting can reach with these rows, whatever else they bear, and why."""
+
+    score: int = 100
+    because: str = ""  # half a sentence, without a stop; "" where nothing holds it
+
+
+OPEN = Ceiling()
 
 
 def judge(posting: Posting, index: Index) -> tuple[Finding, ...]:
@@ -124,32 +138,34 @@ class Judged:
     credit: float
 
 
-def rate(judged: Sequence[Judged]) -> Rating:
-    """Score and verdict of all requirements together."""
+def rate(judged: Sequence[Judged], under: Ceiling = OPEN) -> Rating:
+    """Score and verdict of all requirements together, not above the ceiling."""
     weight = sum(one.ask.emphasis for one in judged)
     if not weight:
         return Rating(PRIOR, "stretch")
     mean = 100 * sum(one.ask.emphasis * one.credit for one in judged) / weight
     shrunk = (len(judged) * mean + PRIOR_REQUIREMENTS * PRIOR) / (len(judged) + PRIOR_REQUIREMENTS)
     coverage = _must_coverage(judged)
-    score = round(min(shrunk, CAP_BASE + CAP_PER_COVERAGE * coverage))
+    free = round(min(shrunk, CAP_BASE + CAP_PER_COVERAGE * coverage))
+    score = min(free, under.score)
     verdict: Verdict = next(name for least, name in VERDICT_FROM if score >= least)
     if verdict == "strong" and not may_be_strong(judged):
         verdict = "moderate"
-    return Rating(score, verdict)
+    return Rating(score, verdict, held=score < free)
 
 
 def may_be_strong(judged: Sequence[Judged]) -> bool:
     """Are the musts mostly borne, and is none of the weightiest requirements a gap?"""
     weights = sorted((one.ask.emphasis for one in judged), reverse=True)[:TOP_REQUIREMENTS]
-    top = [one for one in judged if one.ask.emphasis >= min(weights, default=0)]  # equals of the last one too
+    least = min(weights, default=0) - ROUNDING
+    top = [one for one in judged if one.ask.emphasis >= least]  # equals of the last one too
     return _must_coverage(judged) >= STRONG_MUST_COVERAGE and all(one.band != "gap" for one in top)
 
 
-def is_fragile(judged: Sequence[Judged]) -> bool:
+def is_fragile(judged: Sequence[Judged], under: Ceiling = OPEN) -> bool:
     """Would one requirement less change the verdict?"""
-    verdict = rate(judged).verdict
-    return any(rate([*judged[:at], *judged[at + 1 :]]).verdict != verdict for at in range(len(judged)))
+    verdict = rate(judged, under).verdict
+    return any(rate([*judged[:at], *judged[at + 1 :]], under).verdict != verdict for at in range(len(judged)))
 
 
 def _must_coverage(judged: Sequence[Judged]) -> float:
@@ -212,6 +228,62 @@ def gravity(findings: Sequence[Finding], index: Index) -> Gravity:
     return Gravity(themes, dict(sides), _matrix_sides(index))
 
 
+# ---------------------------------------------------------------- what holds a score down
+
+GATE_CEILING = VERDICT_FROM[2][0] - 1  # a language or a licence that is a must and is not there: a misfit
+TRADE_CEILING = VERDICT_FROM[1][0] - 1  # a trade that is not there: a stretch at most
+
+
+def ceiling(posting: Posting, findings: Sequence[Finding], index: Index) -> Ceiling:
+    """What holds the score down: a language that plainly fails, a licence or a title whose trade the rows do not bear.
+
+    It hangs on the posting and on how far rows reach, never on how many there are: a row more never lowers it, but for
+    the first language that a matrix lists.
+    """
+    failing = [*failing_languages(posting.gates, index), *_unborne_licences(posting, index)]
+    if failing:
+        return Ceiling(GATE_CEILING, "; ".join(failing))
+    trade = _unborne_trade(posting, findings, index)
+    return Ceiling(TRADE_CEILING, trade) if trade else OPEN
+
+
+def _unborne_licences(posting: Posting, index: Index) -> Iterable[str]:
+    """Licences to work in a trade that no row bears: who has one works in it, and would have a row."""
+    for gate in posting.gates:
+        if not pattern("spoken", "licence").search(gate):
+            continue
+        facets = [facet for facet in _named_in(gate, posting, index) if facet.domain and not facet.common]
+        if facets and all(facet_worth(facet, _asking(gate)) < MODERATE for facet in facets):
+            yield f"“{_short(gate)}” is a must, and the rows bear no work in that trade"
+
+
+def _asking(line: str) -> Ask:
+    """A title or a gate as something asked; of a senior, more."""
+    level = LEVEL_EXPERT if pattern("seniority", "senior").search(line) else LEVEL_USUAL
+    return Ask("", line, line, "must", 0.0, "structural", level)
+
+
+def _named_in(line: str, posting: Posting, index: Index) -> tuple[Facet, ...]:
+    return answer(_asking(line), index, posting.short_names).facets
+
+
+def _unborne_trade(posting: Posting, findings: Sequence[Finding], index: Index) -> str:
+    """What the title names, where the posting's heaviest kind of work is of it and no row bears it; else "".
+
+    A craft in the title that the rows bear well (a product manager's, whatever the product) is a trade of its own.
+    """
+    asked, facets = _asking(posting.title), _named_in(posting.title, posting, index)
+    themes = gravity(findings, index).themes
+    own = [facet for facet in facets if themes and facet.domain == themes[0].name and not facet.common]
+    crafts = [facet for facet in facets if facet.common and not facet.soft]
+    borne = any(facet_worth(facet, asked) >= STRONG for facet in crafts)
+    if not own or borne or any(facet_worth(facet, asked) >= MODERATE for facet in own):
+        return ""
+    levels = [match.skill.level for facet in own for match in facet.matches if match.nearness == 1]
+    stands = f"the matrix has it at {max(levels):g} of 5" if levels else "the matrix does not have it"
+    return f"the title asks for {_listed(facet.label for facet in own)}, and {stands}"
+
+
 BEST_ROWS = 10
 
 
@@ -240,9 +312,11 @@ TELLING_SHARE = 0.12  # of the posting's emphasis, from which a theme is worth a
 SIDE_WORDS = {"platform": "platform and infrastructure", "application": "application and consumer"}
 
 
-def headline(verdict: Verdict, where: Gravity, findings: Sequence[Finding]) -> str:
-    """The verdict and the one thing that decides it."""
+def headline(verdict: Verdict, where: Gravity, findings: Sequence[Finding], held: str = "") -> str:
+    """The verdict and the one thing that decides it; `held`: why the score is held down, where it is."""
     word = VERDICT_WORDS[verdict]
+    if held:
+        return f"{word}: {held}."
     top = where.themes[0] if where.themes and where.themes[0].share >= TELLING_SHARE else None
     if top is None:
         return f"{word}: {_tally(findings)}."
@@ -259,9 +333,11 @@ def headline(verdict: Verdict, where: Gravity, findings: Sequence[Finding]) -> s
     return f"{word}: {weighs}, which the matrix bears in part."
 
 
-def why(is_fragile: bool, where: Gravity, findings: Sequence[Finding]) -> str:
+def why(is_fragile: bool, where: Gravity, findings: Sequence[Finding], held: str = "") -> str:
     """What the posting stresses, where the matrix's weight lies, what that means."""
     said = [_lean(where), _borne(findings), _themes_said(where), f"By requirement: {_tally(findings)}."]
+    if held:
+        said.insert(0, f"{_upper_first(held)}. That outweighs the rest.")
     musts = [finding for finding in findings if is_must_gap(finding)]
     if musts:
         said.append(f"Of the musts {len(musts)} {'is' if len(musts) == 1 else 'are'} not borne by the matrix.")
@@ -464,42 +540,3 @@ def _upper_first(word: str) -> str:
 
 def _lower_first(word: str) -> str:
     return word[:1].lower() + word[1:]
-
-
-# ---------------------------------------------------------------- gates
-
-
-LANGUAGES = {
-    "english": "english englisch anglais",
-    "german": "german deutsch deutschkenntnisse allemand",
-    "french": "french französisch français",
-    "spanish": "spanish spanisch espagnol",
-    "italian": "italian italienisch italien",
-    "dutch": "dutch niederländisch néerlandais",
-    "portuguese": "portuguese portugiesisch portugais",
-    "japanese": "japanese japanisch japonais",
-    "mandarin": "mandarin chinese chinesisch chinois",
-    "korean": "korean koreanisch coréen",
-    "polish": "polish polnisch polonais",
-}
-SPEAKS_FROM, SPEAKS_NOT_UPTO = 3, 1  # levels at which a row settles a language
-
-
-def settle_gates(gates: Sequence[str], index: Index) -> tuple[Gate, ...]:
-    """A language is met or unmet where a row states it; a degree, a visa, a place stays unknown."""
-    return tuple(Gate(text=gate, status=_status(gate, index)) for gate in gates)
-
-
-def _status(gate: str, index: Index) -> Literal["met", "unmet", "unknown"]:
-    said = {token.fold for token in tokens(gate)}
-    spoken = [language for language, names in LANGUAGES.items() if said & set(phrase(names))]
-    levels = [_speaks(language, index) for language in spoken]
-    if not levels or None in levels:
-        return "unknown"
-    lowest = min(level for level in levels if level is not None)
-    return "met" if lowest >= SPEAKS_FROM else "unmet" if lowest <= SPEAKS_NOT_UPTO else "unknown"
-
-
-def _speaks(language: str, index: Index) -> float | None:
-    rows = [match.level for name in LANGUAGES[language].split() for match in index.names.get(phrase(name), ())]
-    return max(rows, default=None)

@@ -276,7 +276,7 @@ class Showing:
         given = draft.verdict if self.judged and "verdict" in draft.settled else None
         return audited_verdict(
             given,
-            rules.rate(self._judged_by_rows).verdict,
+            self._rated_by_rows.verdict,
             self._rated.verdict,
             may_be_strong=rules.may_be_strong([audited.judged for audited in self.shown.values()]),
             may_rise=not self.audit.posting.instructions,
@@ -284,7 +284,11 @@ class Showing:
 
     @property
     def _rated(self) -> rules.Rating:
-        return rules.rate([audited.judged for audited in self.shown.values()])
+        return rules.rate([audited.judged for audited in self.shown.values()], self.audit.under)
+
+    @property
+    def _rated_by_rows(self) -> rules.Rating:
+        return rules.rate(self._judged_by_rows, self.audit.under)
 
     @property
     def _judged_by_rows(self) -> list[rules.Judged]:
@@ -300,7 +304,7 @@ class Showing:
         return Assessment(
             id=self.answer,
             verdict=verdict,
-            score=(rules.rate(self._judged_by_rows) if contested else self._rated).score,
+            score=(self._rated_by_rows if contested else self._rated).score,
             headline=(self._own_headline(draft.headline, verdict) if "headline" in own else "")
             or self._headline(verdict),
             why=(self._kept(draft.why) if "why" in own else "") or self._why(),
@@ -388,16 +392,18 @@ class Showing:
         return tuple(self.audit.findings.values())
 
     def _headline(self, verdict: Verdict) -> str:
-        return rules.headline(verdict, rules.gravity(self._findings, self.audit.index), self._findings)
+        held = self.audit.under.because if self._rated_by_rows.held else ""
+        return rules.headline(verdict, rules.gravity(self._findings, self.audit.index), self._findings, held)
 
     def _why(self) -> str:
         where = rules.gravity(self._findings, self.audit.index)
-        fragile = rules.is_fragile([audited.judged for audited in self.shown.values()] or self._judged_by_rows)
-        return rules.why(fragile, where, self._findings)
+        judged = [audited.judged for audited in self.shown.values()] or self._judged_by_rows
+        fragile = rules.is_fragile(judged, self.audit.under)
+        return rules.why(fragile, where, self._findings, self.audit.under.because if self._rated_by_rows.held else "")
 
     async def by_rules(self) -> AsyncIterator[str]:
         """The rules' judgement in the form that a model gives: what the built-in provider streams."""
-        verdict = rules.rate(self._judged_by_rows).verdict
+        verdict = self._rated_by_rows.verdict
         for piece in written(
             self._findings,
             verdict,
