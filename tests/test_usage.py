@@ -201,7 +201,8 @@ def cell_of(model: str, usage: Usage, **more: Any) -> Cell:
     day_ms = int(NOW.replace(hour=0).timestamp() * 1000)
     known = Cell(
         day_ms, "ask", model, "ok", False, 1, 0, usage.input_tokens, cached, usage.input_tokens, usage.output_tokens,
-        usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens, cost_nanos(model, usage, NOW), False,
+        usage.cache_read_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens,
+        cost_nanos(model, usage, NOW), False,
     )  # fmt: skip
     return replace(known, **more)
 
