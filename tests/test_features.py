@@ -410,7 +410,7 @@ async def test_the_form_works_without_javascript(example: Example) -> None:
         hostile = await one.post(TALKS, content=urlencode({"posting": "<script>alert(1)</script>"}), headers=form)
     assert "Could Mara speak at your event?" in page
     assert "The call for papers" in page
-    assert "Asked for, and not borne" in posted.text
+    assert "Asked for, and not shown" in posted.text
     assert "Live operations · level 5" in posted.text
     assert "<script>alert" not in hostile.text
 

@@ -82,7 +82,7 @@ class Judge:
     def _tell(self, kinds: tuple[str, ...]) -> None:
         """One line in the log for an answer, however many of its sentences go; never their words."""
         level = logging.DEBUG if self.unborne else logging.WARNING
-        log.log(level, "A sentence of an answer is not borne by the site: %s.", ", ".join(kinds))
+        log.log(level, "A sentence of an answer does not stand on the site: %s.", ", ".join(kinds))
 
     @property
     def _suspect(self) -> bool:

@@ -179,7 +179,7 @@ def stub(gap: Gap) -> str:
             f"- [ ] Visitors were not content with the answer{f' ({said})' if said else ''}: mend what it quoted."
         ]
     lines += [
-        "- [ ] Add the fact that bears the answer: a date, a number, a name, a link.",
+        "- [ ] Add the fact that answers it: a date, a number, a name, a link.",
         "- [ ] Add the question to golden/ask.yaml, so that it stays answered.",
         "- [ ] Or leave it unanswered, and delete this.",
     ]

@@ -438,7 +438,7 @@ def _bearable(band: Band, evidence: Sequence[Evidence], by_rows: Band) -> Band:
 
 
 def _noted(reason: str, given: Band, shown: Band) -> str:
-    return reason if given == shown else f"{reason} (Judged {given}; its rows bear {shown}.)"
+    return reason if given == shown else f"{reason} (Judged {given}; its rows support {shown}.)"
 
 
 def _requirement(ask: Ask, band: Band, evidence: Sequence[Evidence], reason: str) -> Requirement:

@@ -101,7 +101,7 @@ def _reason(ask: Ask, given: Answer, band: Band) -> str:
     objects = [match for match in given.matches if match.skill.row in given.objects]
     crafts = [match for match in given.matches if match.skill.row not in given.objects]
     if band != "strong" and given.objects and crafts:
-        said = f"{_rows(objects)} of 5; {_rows(crafts[:1])} alone does not bear it."
+        said = f"{_rows(objects)} of 5; {_rows(crafts[:1])} alone does not cover it."
     else:
         near = "" if any(match.relation != "adjacent" for match in given.matches) else "Near, not the same: "
         asked = f", where about {ask.level:g} is asked" if _too_low(ask, given) else ""
@@ -254,7 +254,7 @@ def _unborne_licences(posting: Posting, index: Index) -> Iterable[str]:
             continue
         facets = [facet for facet in _named_in(gate, posting, index) if facet.domain and not facet.common]
         if facets and all(facet_worth(facet, _asking(gate)) < MODERATE for facet in facets):
-            yield f"“{_short(gate)}” is a must, and the rows bear no work in that trade"
+            yield f"“{_short(gate)}” is a must, and no row shows work in that trade"
 
 
 def _asking(line: str) -> Ask:
@@ -329,8 +329,8 @@ def headline(verdict: Verdict, where: Gravity, findings: Sequence[Finding], held
             (theme for theme in where.themes[1:] if theme.share >= TELLING_SHARE and theme.credit < WEAK_THEME), None
         )
         rest = f", but not on {weak.name} ({_percent(weak.share)})" if weak else ""
-        return f"{word}: {weighs}, and the matrix bears it{rest}."
-    return f"{word}: {weighs}, which the matrix bears in part."
+        return f"{word}: {weighs}, and the matrix covers it{rest}."
+    return f"{word}: {weighs}, which the matrix covers in part."
 
 
 def why(is_fragile: bool, where: Gravity, findings: Sequence[Finding], held: str = "") -> str:
@@ -340,7 +340,7 @@ def why(is_fragile: bool, where: Gravity, findings: Sequence[Finding], held: str
         said.insert(0, f"{_upper_first(held)}. That outweighs the rest.")
     musts = [finding for finding in findings if is_must_gap(finding)]
     if musts:
-        said.append(f"Of the musts {len(musts)} {'is' if len(musts) == 1 else 'are'} not borne by the matrix.")
+        said.append(f"Of the musts {len(musts)} {'is' if len(musts) == 1 else 'are'} not covered by the matrix.")
     if is_fragile:
         said.append("The verdict is close: one requirement more or less would change it.")
     return " ".join(part for part in said if part)
@@ -376,7 +376,7 @@ def _lean(where: Gravity) -> str:
 def _themes_said(where: Gravity) -> str:
     telling = [theme for theme in where.themes if theme.share >= TELLING_SHARE / 2]
     weak = [theme.name for theme in telling if theme.credit < WEAK_THEME][:3]
-    return f"Hardly borne: {', '.join(weak)}." if weak else ""
+    return f"Hardly covered: {', '.join(weak)}." if weak else ""
 
 
 MOST_BORNE = 5
@@ -390,7 +390,7 @@ def _borne(findings: Sequence[Finding]) -> str:
         if finding.band == "strong"
     )
     labels = list({label.casefold(): label for label in named if label}.values())[:MOST_BORNE]
-    return f"Borne well: {_listed(labels)}." if labels else ""
+    return f"Well covered: {_listed(labels)}." if labels else ""
 
 
 def _strength(where: Gravity) -> str:
@@ -419,7 +419,7 @@ def _stands(theme: Theme, findings: Sequence[Finding]) -> str:
 
 def _tally(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.band for finding in findings)
-    return f"{counts['strong']} strong, {counts['moderate']} moderate, {counts['gap']} not borne"
+    return f"{counts['strong']} strong, {counts['moderate']} moderate, {counts['gap']} not covered"
 
 
 MOST_MISFITS = 5
@@ -473,7 +473,7 @@ def put_back(findings: Sequence[Finding]) -> Misfit:
     named = "; ".join(f"“{_short(finding.ask.text)}”" for finding in findings[:4])
     more = f" and {len(findings) - 4} more" if len(findings) > 4 else ""
     return Misfit(
-        text=f"Asked as a must and not borne by the rows: {named}{more}.",
+        text=f"Asked as a must and not covered by the rows: {named}{more}.",
         requirement_ids=tuple(finding.ask.id for finding in findings),
     )
 

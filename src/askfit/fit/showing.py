@@ -45,7 +45,7 @@ REPAIR_WITHIN_MS = 60_000.0  # of an assessment: a model that took longer is not
 
 NO_MODEL = "Assessed by rules over words and levels; no AI model read the posting."
 INSTRUCTIONS = "The posting holds instructions to an AI. They were left out and not followed."
-CONTESTED = "The model's verdict was {given}; the rows of the matrix bear {shown}, which is shown."
+CONTESTED = "The model's verdict was {given}; the rows of the matrix support {shown}, which is shown."
 REPAIRED = "The model left out {count} of {total} requirements; the rules judged them."
 MENDED = "The model named rows or words that do not exist. Asked once more, it judged {done} of {count} anew."
 NOT_MENDED = "The model named rows or words that do not exist. The rules judged {count} of {total} requirements."

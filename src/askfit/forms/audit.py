@@ -194,7 +194,7 @@ class Audit:
         said = " ".join(clean(given).split())
         kept = self.words.kept(said, beside.sections) if self.words else said
         if kept != said and self.words:
-            self.left_out.append(f"What nothing bears of “{_shown(said)}”.")
+            self.left_out.append(f"What nothing here shows of “{_shown(said)}”.")
         if not kept:
             self.replaced += 1
             kept = self._instead(beside)

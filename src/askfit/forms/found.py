@@ -59,7 +59,7 @@ class Found:
         items = (
             line.text for line in self.posting.lines if line.is_item and line.kind != "dropped" and line.text != title
         )
-        return tuple(Bearing(item, "Nothing here bears it.") for item in items if borne.isdisjoint(sentences(item)))
+        return tuple(Bearing(item, "Nothing here shows it.") for item in items if borne.isdisjoint(sentences(item)))
 
     @property
     def said(self) -> str:
@@ -68,7 +68,7 @@ class Found:
         titles = list(dict.fromkeys(f"“{one.section.title}”" for one in self.pages if one.section))
         told = [f"rows of the matrix on {named}"] if named else []
         told += [f"the page{'s' if titles[1:] else ''} {', '.join(titles[:3])}"] if titles else []
-        return f"What bears on it: {' and '.join(told)}." if told else "Nothing that is given here bears on it."
+        return f"What speaks for it: {' and '.join(told)}." if told else "Nothing given here speaks for it."
 
 
 def find_bearings(pasted: str, matrix: Matrix | None, corpus: Corpus | None) -> Found:
