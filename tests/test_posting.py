@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from askfit.fit.axes import centre_of, fields_of, placed
+from askfit.fit.pasted import clean_posting
 from askfit.fit.posting import Posting, asked_level, asked_years, read_posting
 from askfit.fit.sections import heading_kind, read_lines
 
@@ -429,3 +430,9 @@ def test_sixty_requirements_are_read_in_no_time() -> None:
     begun = time.process_time()
     assert len(read_posting(long.replace("area", "field")).asks) == 60
     assert time.process_time() - begun < 0.15
+
+
+def test_blanks_within_a_windows_line_end_make_no_row() -> None:
+    """A carriage return, blanks and a line feed are one line end, as without the blanks."""
+    pasted = "you will:\ntalk to practices every week. that is the job\ndecide what not to build\nsort out our prices\n"
+    assert clean_posting(pasted.replace("\n", "\r   \n")) == clean_posting(pasted)

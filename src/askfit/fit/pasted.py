@@ -24,7 +24,8 @@ def clean_posting(pasted: str) -> str:
         raise _too_long()
     if "\x00" in pasted or pasted.count("\ufffd") > max(8, len(pasted) // 50):
         raise InputError("posting_binary", "The posting is not text.", "Paste the posting's words, not a file.")
-    shown = text.clean(_without_markup(pasted))
+    one_end = re.sub(r"\r[^\S\r\n]+\n", "\n", pasted)  # a blank within a Windows line end makes no row of its own
+    shown = text.clean(_without_markup(one_end))
     shown = "\n".join(line.rstrip() for line in shown.replace("\t", "    ").split("\n"))
     shown = re.sub(r"(?<=\S)[^\S\n]{2,}", " ", shown)  # a gap between words says nothing; an indent may
     shown = re.sub(r"\n{3,}", "\n\n", shown).strip("\n")
