@@ -232,7 +232,7 @@ def main() -> int:
         print("Needs a DATA folder: see this file's first lines.")
         return 0
     skills = esco(data)
-    print(f"phrase → {len(skills)} skills, no embedding (bounds R@1 .60, R@5 .80)")
+    print(f"phrase → {len(skills)} skills, no embedding (bounds R@1 .60, R@5 .80); with one: embeddings.py")
     print(f"  labelled phrases     {recall(skills, phrases(data, skills))}")
     print(f"  a name held out      {recall(*held_out(skills))}")
     print("\nskills found in lines, relaxed (bounds recall .70, precision .45)")
