@@ -101,12 +101,14 @@ class Pacer:
         _add(account.unsaid, turn.coming, 1)
 
     def heard(self, turn: Turn, headroom: Headroom) -> None:
-        """Take over what the provider tells; of news that are older than the last only that they came."""
-        account = self._accounts[turn.model]
+        """Take over what the provider tells. News that are older than the last tell that the call was in those."""
+        account, old = self._accounts[turn.model], headroom.heard_s < self._accounts[turn.model].heard_s
         if turn.taken and not turn.heard:
             turn.heard = True
             _add(account.unheard, turn.asked, -1)
-        if headroom.heard_s < account.heard_s:
+            if old:
+                account.use(_negative(turn.asked), headroom.heard_s)
+        if old:
             return
         account.heard_s, account.told = headroom.heard_s, headroom.axes
         account.buckets = {axis: _bucket(axis, told, headroom.heard_s) for axis, told in headroom.axes.items()}
@@ -121,7 +123,7 @@ class Pacer:
         account, now_s = self._accounts[turn.model], self._clock()
         if not turn.heard:
             _add(account.unheard, turn.asked, -1)
-            account.use({axis: -amount for axis, amount in turn.asked.items()}, now_s)
+            account.use(_negative(turn.asked), now_s)
         said = usage.output_tokens if usage else 0
         account.use({axis: said - amount for axis, amount in turn.coming.items()}, now_s)
         _add(account.unsaid, turn.coming, -1)
@@ -152,6 +154,10 @@ def _needs(account: _Account, model: str, call: Call, count: Callable[[], float]
     fresh = max(0.0, whole - size.cached_tokens) if size and warm else whole
     said = min(most, size.output_tokens) if size else most
     return {"requests": 1.0, "input_tokens": fresh, "tokens": fresh}, {"output_tokens": said, "tokens": said}
+
+
+def _negative(amounts: Needs) -> Needs:
+    return {axis: -amount for axis, amount in amounts.items()}
 
 
 def _add(sums: dict[Axis, float], amounts: Needs, sign: int) -> None:
