@@ -129,6 +129,11 @@ class ScriptedServer:
         """For OPENAI_BASE_URL."""
         return f"{self.url}/v1"
 
+    @property
+    def thread_id(self) -> int | None:
+        """Of the thread that it runs in; None in a test's own loop."""
+        return self._done.ident if isinstance(self._done, threading.Thread) else None
+
     def reset(self, script: Script | None = None) -> None:
         """As new: nothing asked, nothing cached, another script."""
         self.script = script or Script()
