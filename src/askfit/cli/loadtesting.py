@@ -413,7 +413,7 @@ def lines(report: Report) -> list[tuple[str, str]]:
     lone = ", ".join(f"{words(name)} {number(value)}" for name, value in report.ceilings.items())
     told = [
         ("limits", f"{report.chosen.limits}: {report.chosen.source}"),
-        ("each alone", f"bears, in visitors a minute: {lone}"),
+        ("each alone", f"would bear, in visitors a minute: {lone}"),
         ("simulated", _simulated(report.cached.outcome)),
         ("no caching", _uncached(report)),
         ("a question", _question(report)),
