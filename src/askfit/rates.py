@@ -73,7 +73,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class OverLimit:
     """A request that an account's limit does not bear now."""
 
     axis: Axis
@@ -92,13 +92,13 @@ class Account:
     begins: float = 1.0  # how full the buckets are at first
     _buckets: dict[str, dict[Axis, Bucket]] = field(default_factory=dict)
 
-    def ask(self, model: str, needs: Mapping[Axis, float]) -> Refused | None:
+    def ask(self, model: str, needs: Mapping[Axis, float]) -> OverLimit | None:
         """Use what a request needs of each bucket; or none of it, where one cannot bear it."""
         now_s, buckets = self.clock(), self._of(model)
         waits = [(bucket.wait_s(max(1.0, needs.get(axis, 0.0)), now_s), axis) for axis, bucket in buckets.items()]
         wait_s, axis = max(waits, default=(0.0, "requests"))
         if wait_s > 0:
-            return Refused(axis, min(wait_s, NEVER_FITS_S))
+            return OverLimit(axis, min(wait_s, NEVER_FITS_S))
         for axis, amount in needs.items():
             if bucket := buckets.get(axis):
                 bucket.take(amount, now_s)

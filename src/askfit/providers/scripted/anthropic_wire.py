@@ -12,7 +12,7 @@ from typing import Any
 from askfit.providers.scripted.behaviours import Asked, Fault, Malformed
 from askfit.providers.scripted.cache import Block, Charge
 from askfit.providers.scripted.documents import Document, Piece, citation, document_of
-from askfit.rates import Limits, Refused
+from askfit.rates import Limits, OverLimit
 from askfit.types import Allowance, Axis, FinishReason, Message
 
 PATH = "/v1/messages"
@@ -262,8 +262,8 @@ def headers(request_id: str, standing: Mapping[Axis, Allowance]) -> dict[str, st
     return told
 
 
-def refusal(refused: Refused, limits: Limits) -> Fault:
+def refusal(over: OverLimit, limits: Limits) -> Fault:
     """429 in the API's words; the wait in whole seconds."""
-    limit, what = dict(limits.items())[refused.axis], refused.axis.replace("_", " ")
+    limit, what = dict(limits.items())[over.axis], over.axis.replace("_", " ")
     message = f"This request would exceed your organization's rate limit of {limit:,} {what} per minute."
-    return Fault("provider_rate_limited", 429, "rate_limit_error", message, float(max(1, math.ceil(refused.wait_s))))
+    return Fault("provider_rate_limited", 429, "rate_limit_error", message, float(max(1, math.ceil(over.wait_s))))

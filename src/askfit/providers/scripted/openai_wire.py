@@ -10,7 +10,7 @@ from typing import Any
 from askfit.providers.scripted.behaviours import Asked, Fault, Malformed, text_of
 from askfit.providers.scripted.cache import Block, Charge
 from askfit.providers.scripted.documents import Piece
-from askfit.rates import Limits, Refused
+from askfit.rates import Limits, OverLimit
 from askfit.types import Allowance, Axis, FinishReason, Message
 
 PATH = "/v1/chat/completions"
@@ -139,8 +139,8 @@ def headers(request_id: str, standing: Mapping[Axis, Allowance]) -> dict[str, st
     return told
 
 
-def refusal(refused: Refused, limits: Limits) -> Fault:
+def refusal(over: OverLimit, limits: Limits) -> Fault:
     """429 in the API's words; the wait with its fraction."""
-    limit, what = dict(limits.items())[refused.axis], {"tokens": "TPM"}.get(refused.axis, "RPM")
-    message = f"Rate limit reached for {{model}} on {refused.axis} per min ({what}): Limit {limit}."
-    return Fault("provider_rate_limited", 429, "rate_limit_error", message, round(refused.wait_s, 3))
+    limit, what = dict(limits.items())[over.axis], {"tokens": "TPM"}.get(over.axis, "RPM")
+    message = f"Rate limit reached for {{model}} on {over.axis} per min ({what}): Limit {limit}."
+    return Fault("provider_rate_limited", 429, "rate_limit_error", message, round(over.wait_s, 3))

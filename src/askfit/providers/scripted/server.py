@@ -31,8 +31,7 @@ from askfit.providers.scripted.behaviours import (
 from askfit.providers.scripted.cache import Block, Charge, PromptCache
 from askfit.providers.scripted.documents import Piece
 from askfit.providers.scripted.script import Script
-from askfit.rates import Account, Limits
-from askfit.rates import Refused as OverLimit
+from askfit.rates import Account, Limits, OverLimit
 from askfit.types import Allowance, Axis, FinishReason
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class Wire(Protocol):
     def needs(self, asked: Asked, charge: Charge) -> dict[Axis, float]: ...
     def produces(self, output_tokens: int) -> dict[Axis, float]: ...
     def headers(self, request_id: str, standing: Mapping[Axis, Allowance]) -> dict[str, str]: ...
-    def refusal(self, refused: OverLimit, limits: Limits) -> Fault: ...
+    def refusal(self, over: OverLimit, limits: Limits) -> Fault: ...
 
 
 @dataclass(slots=True)
