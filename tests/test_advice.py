@@ -29,7 +29,7 @@ from askfit.errors import SettingsError, UsageError
 from askfit.ledger import Attempt, Ledger, Outcome
 from askfit.models import cost_nanos, known_models
 from askfit.store import open_store
-from askfit.types import NANOS_PER_USD, Usage
+from askfit.types import NANOS_PER_USD, Allowance, Usage
 
 HAIKU, SONNET = "anthropic:claude-haiku-4-5", "anthropic:claude-sonnet-4-6"
 TODAY = date(2026, 11, 21)
@@ -60,6 +60,23 @@ def case(of: Shape, **changes: Any) -> Case:
 
 def topic(advice: Advice, name: str) -> Any:
     return next(line for line in advice.lines if line.topic == name)
+
+
+# ---------------------------------------------------------------- rate limits
+
+
+def test_headroom_is_told_from_what_the_provider_told() -> None:
+    """With limits known the nearest one is named, with the busiest minute's share of it; without, what is needed."""
+    plain = topic(advise(case(ASK.shape)), "rate limits")
+    assert plain.advice == "3 requests a minute are needed"
+    told = {HAIKU: {"requests": Allowance(50, 49, 1.2), "input_tokens": Allowance(2_000_000, 1_000, 60.0)}}
+    line = topic(advise(case(ASK.shape, limits=told, configured=HAIKU)), "rate limits")
+    assert line.advice == "the busiest minute uses 6.0%"
+    assert "50 requests a minute that the provider last told" in line.why
+    assert line.overturned_by == "askfit loadtest ask"
+    tight = {HAIKU: {"requests": Allowance(2, 2, 0.0)}}
+    line = topic(advise(case(ASK.shape, limits=tight)), "rate limits")
+    assert line.advice == "not enough for the busiest minute" and "1.5 times the 2 requests" in line.why
 
 
 # ---------------------------------------------------------------- the five answers

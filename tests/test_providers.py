@@ -22,6 +22,7 @@ from askfit.providers import MODULES, Provider, open_provider
 from askfit.providers.faults import TOLD
 from askfit.providers.scripted import Script, ScriptedServer
 from askfit.providers.scripted.behaviours import FAULTS
+from askfit.rates import Limits
 from askfit.types import Call, Chunk, Finish, Message, Prompt, Text, Usage
 
 KEY = "sk-ant-api03-verysecretkey"
@@ -353,11 +354,36 @@ async def test_the_finish_reason_is_one_of_ours(name: str, rule: dict[str, Any],
 
 
 @both
-async def test_rate_limit_headers_arrive_with_the_finish(name: str, bench: Bench) -> None:
-    """The headroom that a provider tells is passed on, lower case; nothing else of its headers is."""
-    _, finish = await run(bench.of(name))
-    assert finish.headers
-    assert all("ratelimit" in header for header in finish.headers)
+async def test_rate_limits_are_told_before_the_first_word(name: str, bench: Bench) -> None:
+    """What the headers say of the account's limits comes first, with what this very request used; then the answer."""
+    bench.server.script.limit(Limits(50, 50_000, 10_000, 60_000))
+    items = [item async for item in bench.of(name).stream(HAIKU, call())]
+    assert isinstance(items[0], Text) and not items[0].text and items[0].headroom
+    axes = items[0].headroom.axes
+    assert (axes["requests"].limit, axes["requests"].remaining) == (50, 49)
+    assert 0 <= axes["requests"].resets_s <= 3
+    assert set(axes) == ({"requests", "tokens"} | ({"input_tokens", "output_tokens"} if name == "anthropic" else set()))
+    assert not any(item.headroom for item in items[1:] if isinstance(item, Text))
+
+
+@both
+async def test_a_refusal_tells_the_limits_too(name: str, bench: Bench) -> None:
+    """A 429 says what is left and how long to wait: both are passed on, the headroom before the error."""
+    bench.server.script.limit(Limits(requests=1))
+    await run(bench.of(name))
+    items: list[Any] = []
+    with pytest.raises(ProviderError) as told:
+        async for item in bench.of(name).stream(HAIKU, call()):
+            items.append(item)  # noqa: PERF401
+    assert told.value.code == "provider_rate_limited" and 0 < (told.value.retry_after_s or 0) <= 60
+    assert [item.headroom.axes["requests"].remaining for item in items] == [0]
+
+
+@both
+async def test_without_rate_limit_headers_nothing_is_told(name: str, bench: Bench) -> None:
+    """A local server tells no limits: no piece carries any."""
+    items = [item async for item in bench.of(name).stream(HAIKU, call())]
+    assert not any(item.headroom for item in items if isinstance(item, Text))
 
 
 # ---------------------------------------------------------------- citations of the provider's own

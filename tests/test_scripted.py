@@ -20,6 +20,8 @@ from askfit.providers import open_provider
 from askfit.providers.scripted import Asked, Script, Scripted, ScriptedServer, load_script
 from askfit.providers.scripted.behaviours import FAULTS, behave, least
 from askfit.providers.scripted.cache import Block, Charge, PromptCache
+from askfit.rates import Limits
+from askfit.text import estimate_tokens
 from askfit.types import Call, Finish, Message, Prompt, Text, Usage
 
 HAIKU = "claude-haiku-4-5"
@@ -596,3 +598,38 @@ def test_the_minimum_is_the_models_own() -> None:
     assert written[HAIKU] == 0  # 4,096
     assert written["claude-sonnet-5"] > 1900
     assert written["some-new-model"] > 1900
+
+
+# ---------------------------------------------------------------- rate limits
+
+
+async def test_a_script_holds_to_its_limits_in_process_too(make_site: Callable[..., Settings]) -> None:
+    """Two requests a minute: each tells what is left before its words, the third is refused with the wait."""
+    provider = Scripted(make_site({"demo.yaml": "limits: { requests: 2 }\nrules: [{ text: Yes. }]\n"}))
+    for left in (1, 0):
+        first, *_ = await items(provider, "demo.yaml", call())
+        assert isinstance(first, Text) and first.headroom and first.headroom.axes["requests"].remaining == left
+    with pytest.raises(ProviderError) as told:
+        await items(provider, "demo.yaml", call())
+    assert told.value.code == "provider_rate_limited" and 20 < (told.value.retry_after_s or 0) <= 30
+
+
+async def test_what_is_read_from_the_cache_does_not_count(server: ScriptedServer) -> None:
+    """Anthropic's form: the prefix counts when it is written and not when it is read; a refused one writes nothing."""
+    prefix = {"type": "text", "text": "One fact. " * 2000, "cache_control": {"type": "ephemeral"}}
+    body = {**ASK, "system": [prefix], "messages": [{"role": "user", "content": "Hi there, what is known?"}]}
+    size = estimate_tokens(prefix["text"])
+    server.reset()
+    server.script.limit(Limits(input_tokens=size // 2))
+    from anthropic import AsyncAnthropic, RateLimitError
+
+    async with AsyncAnthropic(api_key="x", base_url=server.url, max_retries=0) as client:
+        with pytest.raises(RateLimitError):
+            await client.messages.create(**body)
+        server.script.limit(Limits(input_tokens=size + 100))
+        for read in (0, size):
+            raw = await client.messages.with_raw_response.create(**body)
+            usage = (await raw.parse()).usage
+            assert usage.cache_read_input_tokens == read
+            left = int(raw.headers["anthropic-ratelimit-input-tokens-remaining"])
+            assert left % 1000 == 0 and left <= 1000

@@ -12,27 +12,31 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from askfit import telemetry
+from askfit import headroom, telemetry
 from askfit.batches import Batches
 from askfit.config import Settings
 from askfit.errors import AskfitError, BudgetSpent, ProviderError, StoreError
 from askfit.ledger import Attempt, Ledger, Outcome
 from askfit.limits import Budget
 from askfit.models import cost_nanos, facts, prompt_tokens
+from askfit.pacing import Pacer, Turn
 from askfit.providers import Provider as Provider
 from askfit.providers import open_provider as open_provider  # the door lends it to evals, which stand before it
 from askfit.routing import BUILTIN, candidates
 from askfit.text import estimate_tokens
-from askfit.types import Call, Finish, FinishReason, Notice, Opened, Settled, Text, Usage
+from askfit.types import Allowance, Axis, Call, Finish, FinishReason, Notice, Opened, Settled, Text, Usage
 
 log = logging.getLogger(__name__)
 
 RETRY_WITHIN_S = 2.0  # a visitor waits this long for the same model rather than get another's answer
+ONLY_WITHIN_S = 60.0  # who asks one model alone (compare, eval) waits rather than be refused
+KEEP_EVERY_S = 30.0  # what the providers tell of their limits is written this often
 CLOSE_TIMEOUT_S = 5.0  # an upstream connection that will not close is left to the system
 
 # Failures that tell of the model's health. The others are about one request, which a visitor may have made to fail.
@@ -115,6 +119,7 @@ class _Run:
 
     call: Call
     attempt: Attempt
+    turn: Turn
     begun: float = field(default_factory=time.perf_counter)
     sent: bool = False  # to the provider
     held: str = ""  # leading white space: it is no answer yet
@@ -149,6 +154,7 @@ class Gateway:
         *,
         deadlines: Deadlines | None = None,
         breaker: Breaker | None = None,
+        pacer: Pacer | None = None,
         open_provider: Callable[[str, Settings], Provider] = open_provider,
     ) -> None:
         self._settings = settings
@@ -156,6 +162,9 @@ class Gateway:
         self._budget = budget or Budget(settings, ledger)
         self._deadlines = deadlines or Deadlines()
         self._breaker = breaker or Breaker()
+        self._pacer = pacer or Pacer()
+        self._kept_s = time.monotonic()
+        self._keeping: asyncio.Task[None] | None = None
         self._open_provider = open_provider
         self._providers: dict[str, asyncio.Future[Provider]] = {}
         self._settling: set[asyncio.Task[Settled]] = set()
@@ -166,6 +175,11 @@ class Gateway:
     def note(self) -> str:
         """What the owner should mend, model by model; "" where all is well. Not for visitors."""
         return " ".join(self._lasting.values())
+
+    @property
+    def limits(self) -> Mapping[str, Mapping[Axis, Allowance]]:
+        """What the providers last told of their rate limits, by model."""
+        return self._pacer.told()
 
     async def stream(self, call: Call) -> AsyncGenerator[Notice | Opened | Text | Settled, None]:
         """Notice*, Opened, Text…, Settled; or an AskfitError, its row settled. Closing it ends the upstream request."""
@@ -178,7 +192,12 @@ class Gateway:
             if models and self._breaker.rests(model):
                 left, before = left or _resting(model), model
                 continue
-            run = _Run(call, _attempt_of(call, model, before))
+            turn = self._pacer.turn(model, call, partial(prompt_tokens, model, call.prompt))
+            if models and turn.wait_s > RETRY_WITHIN_S:
+                left, before = left or _busy(model), model
+                continue
+            await self._take(turn, ONLY_WITHIN_S if call.only else RETRY_WITHIN_S)
+            run = _Run(call, _attempt_of(call, model, before), turn)
             failure: AskfitError
             try:
                 async with aclosing(self._attempt(run)) as items:
@@ -214,6 +233,16 @@ class Gateway:
                 raise failure
             left, before = left or failure, model
 
+    async def _take(self, turn: Turn, most_s: float) -> None:
+        """Wait for the call's turn. One that takes longer is not waited for: its provider shall decide."""
+        self._pacer.take(turn)
+        if 0 < turn.wait_s <= most_s:
+            try:
+                await asyncio.sleep(turn.wait_s)
+            except BaseException:
+                self._pacer.done(turn)  # who left does not use it
+                raise
+
     def _worked(self, model: str) -> None:
         self._breaker.worked(model)
         self._lasting.pop(model, None)
@@ -243,6 +272,8 @@ class Gateway:
                 item = await self._next(stream, run)
                 if isinstance(item, Finish):
                     run.finish = item
+                elif item.headroom:
+                    self._heard(run.turn, item)
                 elif text := run.take(item):
                     yield Text(text)
             _check(run)
@@ -260,6 +291,7 @@ class Gateway:
             log.exception("%s failed in a way that was not foreseen.", attempt.model)
             raise ProviderError("provider_failed", "The model could not answer.", "Try again.") from error
         finally:
+            self._pacer.done(run.turn, run.finish.usage if run.finish else None)
             # The row first, in a task of its own: whoever cancels us cancels neither it nor, twice, the closing.
             settling = self._begin_settling(run, outcome) if outcome else None
             if stream:
@@ -276,11 +308,35 @@ class Gateway:
         try:
             async with asyncio.timeout(max(0.0, min(idle_s, left_s))):
                 async for item in stream:
-                    if isinstance(item, Finish) or item.text:
+                    if isinstance(item, Finish) or item.text or item.headroom:
                         return item
         except TimeoutError:
             raise ProviderError("provider_timeout", "The model took too long.", "Try again.", retryable=True) from None
         raise ProviderError("provider_cut_off", "The model's answer broke off.", "Try again.", retryable=True)
+
+    # ------------------------------------------------------------ rate limits
+
+    def _heard(self, turn: Turn, item: Text) -> None:
+        """Take over what a provider tells of its limits; now and then it is written down, for the command line."""
+        if item.headroom is None:
+            return
+        self._pacer.heard(turn, item.headroom)
+        telemetry.note_limits(turn.model, item.headroom.axes)
+        if item.headroom.heard_s - self._kept_s > KEEP_EVERY_S:
+            self._kept_s = item.headroom.heard_s
+            self._keeping = asyncio.create_task(self._keep_limits())
+
+    async def _keep_limits(self) -> None:
+        try:
+            await headroom.keep(self._ledger.store, self._pacer.told())
+        except Exception as error:
+            log.warning("The rate limits could not be written down (%s).", type(error).__name__)
+
+    async def _expect_limits(self) -> None:
+        """Those of the run before, until an answer tells them anew."""
+        seen = await headroom.last_seen(self._ledger.store)
+        for model, standing in seen.items():
+            self._pacer.expect(model, standing.axes, time.time() - standing.at_ms / 1000)
 
     # ------------------------------------------------------------ settling
 
@@ -326,12 +382,17 @@ class Gateway:
         first = {candidates(self._settings, feature)[0] for feature in self._settings.features}
         opening = [self._provider(model.partition(":")[0]) for model in first]
         pricing = [asyncio.to_thread(lambda model: facts(model).priced, model) for model in first]
-        await asyncio.gather(*opening, *pricing, asyncio.to_thread(telemetry.warm), return_exceptions=True)
+        others = (asyncio.to_thread(telemetry.warm), self._expect_limits())
+        await asyncio.gather(*opening, *pricing, *others, return_exceptions=True)
 
     async def aclose(self) -> None:
         """Write what is still to be written, then close every provider that was opened."""
         if self._settling:
             await asyncio.wait(self._settling)
+        if self._keeping:
+            await self._keeping
+        if self._pacer.told():
+            await self._keep_limits()
         for opening in self._providers.values():
             with contextlib.suppress(Exception):
                 await (await opening).aclose()
@@ -387,6 +448,12 @@ def _resting(model: str) -> ProviderError:
     )
 
 
+def _busy(model: str) -> ProviderError:
+    return ProviderError(
+        "provider_busy", f"{model} has as many questions as its rate limit bears.", "Try again.", retryable=True
+    )
+
+
 WHO = {True: "the site's built-in answers", False: "another model answers"}
 
 
@@ -395,4 +462,6 @@ def _notice(left: AskfitError, model: str) -> Notice:
     who = WHO[model == BUILTIN]
     if isinstance(left, BudgetSpent):
         return Notice(code="budget_spent", message=f"{left.message} So {who} instead.")
+    if left.code == "provider_busy":
+        return Notice(code="fell_back", message=f"The AI model has as many questions as it may take, so {who} instead.")
     return Notice(code="fell_back", message=f"The AI model did not answer just now, so {who} instead.")

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from askfit import otel
-from askfit.types import NANOS_PER_USD, Usage
+from askfit.types import NANOS_PER_USD, Allowance, Axis, Usage
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -60,16 +61,18 @@ def set_up_logging(level: int = logging.WARNING, *, form: Literal["plain", "json
 
 @cache
 def _metrics() -> tuple[CollectorRegistry, dict[str, Any]]:
-    from prometheus_client import CollectorRegistry, Counter, Histogram
+    from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
     registry = CollectorRegistry()
-    labels = ("feature", "model")
+    labels, axes = ("feature", "model"), ("model", "kind")
     return registry, {
         "calls": Counter("askfit_calls", "Calls by outcome", (*labels, "outcome"), registry=registry),
         "tokens": Counter(
             "askfit_tokens", "Tokens by how they are billed: the kinds add up", (*labels, "kind"), registry=registry
         ),
         "over_length": Counter("askfit_over_length", "Answers that ran past their length", labels, registry=registry),
+        "limit": Gauge("askfit_rate_limit", "A provider's limit a minute, as it last told", axes, registry=registry),
+        "left": Gauge("askfit_rate_limit_left", "What of it was left then", axes, registry=registry),
         "cost": Counter("askfit_cost_usd", "Cost in US dollars", labels, registry=registry),
         "ttft": Histogram(
             "askfit_first_text_seconds",
@@ -125,8 +128,21 @@ def warm() -> None:
     otel.instruments()
 
 
+_limits: dict[str, Mapping[Axis, Allowance]] = {}
+
+
+def note_limits(model: str, axes: Mapping[Axis, Allowance]) -> None:
+    """Keep what a provider last told of a model's rate limits."""
+    _limits[model] = axes
+
+
 def render() -> bytes:
     """Every counter in Prometheus' text form."""
     from prometheus_client import generate_latest
 
+    _, metrics = _metrics()
+    for model, axes in _limits.items():
+        for axis, told in axes.items():
+            metrics["limit"].labels(model, axis).set(told.limit)
+            metrics["left"].labels(model, axis).set(told.remaining)
     return generate_latest(_metrics()[0])

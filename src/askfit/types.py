@@ -7,7 +7,7 @@ stream, an answer, an assessment (docs: CONTRACT, "Events" and "Assessment").
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -161,6 +161,26 @@ class Usage:
         )
 
 
+Axis = Literal["requests", "input_tokens", "output_tokens", "tokens"]  # tokens: input and output together
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One rate limit as a provider tells it."""
+
+    limit: int
+    remaining: int
+    resets_s: float  # from when it was told until all of it is there again
+
+
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """What an account may still ask of one model, as the headers of an answer or of a refusal told."""
+
+    axes: Mapping[Axis, Allowance]
+    heard_s: float  # by time.monotonic
+
+
 # What a provider yields: any number of Text, then exactly one Finish.
 
 
@@ -170,6 +190,7 @@ class Text:
 
     text: str
     counted: Usage | None = None  # with the first piece: what the provider has counted by then, if it tells
+    headroom: Headroom | None = None  # with a piece without words, once the provider's headers are there
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +199,6 @@ class Finish:
 
     usage: Usage
     finish_reason: FinishReason = "stop"
-    headers: Mapping[str, str] = field(default_factory=dict)  # rate-limit headers, lower case
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from askfit.caching import FEWEST_GAPS, Ttl
 from askfit.config import Shape
 from askfit.models import FREE_PROVIDERS, ModelFacts, facts, known_models
 from askfit.routing import WHOLE_MOST_TOKENS, CachePlan, cache_plan, regime
-from askfit.types import NANOS_PER_USD
+from askfit.types import NANOS_PER_USD, Allowance, Axis
 
 __all__ = ["Advice", "Candidate", "Case", "Line", "Load", "Reads", "Visits", "advise"]
 
@@ -59,6 +59,7 @@ class Case:
     configured: str = ""  # the model that the settings name for it; "" for one that is only described
     others: Mapping[str, Shape] = field(default_factory=dict)  # features whose shape it may have
     keys: frozenset[str] = frozenset()  # providers that can be called
+    limits: Mapping[str, Mapping[Axis, Allowance]] = field(default_factory=dict)  # by model, as its headers last told
     budget_nanos: int = 0  # the most that all features together may cost in a month
     samples: str = ""  # where its samples stand, for the commands
 
@@ -310,10 +311,27 @@ def _rates(case: Case, model: str, plan: CachePlan) -> Line:
         f"Busiest minute, {counted}: {busiest * warm:,} input tokens that count"
         + (f"; {busiest * cold:,} where nothing is cached yet" if cold > warm else ""),
     )
-    why = "The provider's page for your account shows your limits: they must be above this."
-    if _ttl(plan):
-        why += " What is read from the cache mostly does not count."
-    return Line("rate limits", f"{busiest} requests a minute are needed", why, sums, "askfit usage")
+    cached = " What is read from the cache mostly does not count." if _ttl(plan) else ""
+    against = f"askfit loadtest {case.name}" if case.configured == model else "askfit usage"
+    if told := case.limits.get(model):
+        advice, why = _headroom(told, {"requests": busiest, "input_tokens": busiest * warm, **_said(busiest, load)})
+        return Line("rate limits", advice, f"{why}{cached}", sums, against)
+    why = f"The provider's page for your account shows your limits: they must be above this.{cached}"
+    return Line("rate limits", f"{busiest} requests a minute are needed", why, sums, against)
+
+
+def _said(busiest: int, load: Load) -> dict[Axis, float]:
+    return {"output_tokens": busiest * load.answer, "tokens": busiest * (load.fresh + load.shared + load.answer)}
+
+
+def _headroom(told: Mapping[Axis, Allowance], needs: Mapping[Axis, float]) -> tuple[str, str]:
+    """How far the busiest minute is from each limit of the account, as its provider last told."""
+    shares = {axis: needs[axis] / one.limit for axis, one in told.items() if axis != "tokens" or len(told) <= 2}
+    axis = max(shares, key=lambda axis: shares[axis])
+    of = f"{told[axis].limit:,} {axis.replace('_', ' ')} a minute that the provider last told"
+    if shares[axis] > 1:
+        return "not enough for the busiest minute", f"It needs {shares[axis]:.1f} times the {of}: the rest falls back."
+    return f"the busiest minute uses {shares[axis]:.1%}", f"Nearest is the limit of {of}."
 
 
 def _cost(case: Case, model: str, cost: Month | None) -> Line:

@@ -366,6 +366,39 @@ def compare(
     raise typer.Exit(0 if found.comparison.compared else 1)
 
 
+@app.command()
+def loadtest(
+    feature: Annotated[str, typer.Argument(help="A feature. Without it: every one that asks a provider.")] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    tier: Annotated[
+        str, typer.Option(help="Limits of a usage tier: start, build, scale, or 1 as a cautious case.")
+    ] = "",
+    limits: Annotated[str, typer.Option(help="Limits a minute: requests,input tokens,output tokens.")] = "",
+    visitors: Annotated[
+        str, typer.Option("--visitors-per-minute", help="How many come; 'find' looks for how many fit.")
+    ] = "find",
+    minutes: Annotated[float, typer.Option(min=2, max=120, help="Simulated minutes.")] = 10.0,
+    html: Annotated[Path | None, typer.Option("--html", help="Also write the report as a page to keep.")] = None,
+    live: Annotated[bool, typer.Option("--live", hidden=True)] = False,
+) -> None:
+    """How many visitors a minute your rate limits bear. Asks a scripted model only: no provider, no cost."""
+    from askfit.cli import loadtesting as work
+    from askfit.config import load_settings
+
+    if live:
+        raise UsageError("loadtest_live", "askfit loadtest never asks a provider.", "Leave --live out.")
+    options = work.Options(feature, tier, limits, work.visitors_of(visitors), minutes, html)
+    reports = run(work.run(load_settings(config), options, quiet=as_json))
+    if html:
+        work.write_html(html, reports)
+    if as_json:
+        print_json([report.as_json() for report in reports])
+    else:
+        work.show(reports)
+    raise typer.Exit(0 if all(report.ok for report in reports) else 1)
+
+
 @app.command("gaps")
 def asked_in_vain(config: Config = DEFAULT_CONFIG, as_json: Json = False) -> None:
     """What visitors asked in vain, grouped, newest first, with a draft of what to write for each group."""

@@ -15,6 +15,7 @@ from typing import Any, cast, get_args
 from rich.markup import escape
 from rich.table import Table
 
+from askfit import headroom
 from askfit.advice import Advice, Case, Line, Load, Reads, Visits, advise, usd
 from askfit.advice.month import visits_from
 from askfit.ask.prompt import MOST_PASSAGE_TOKENS, Shared, contents_prefix, whole_documents, whole_prefix
@@ -31,7 +32,7 @@ from askfit.routing import check_model_names, has_key, model_of, regime
 from askfit.site import ARRIVALS_DAYS
 from askfit.skills import Matrix, load_matrix
 from askfit.store import open_store
-from askfit.types import NANOS_PER_USD, Prompt
+from askfit.types import NANOS_PER_USD, Allowance, Axis, Prompt
 
 COUNTED_DAYS = 90  # where the cache plan's fortnight holds too few questions to count visits
 FEWEST_CALLS = 20  # before which the ledger's lengths say too little
@@ -67,6 +68,7 @@ class Measured:
 
     reads: Mapping[str, Reads]  # by feature
     visits: Mapping[str, Visits]  # by feature, where enough questions came
+    limits: Mapping[str, Mapping[Axis, Allowance]]  # by model, where its provider told them
 
 
 # ---------------------------------------------------------------- which features, which shapes
@@ -155,6 +157,7 @@ def _case(settings: Settings, name: str, shape: Shape, measured: Measured, optio
         configured=model_of(settings, features[name].model) if name in features else "",
         others=others,
         keys=frozenset(provider for provider in ("anthropic", "openai") if has_key(settings, f"{provider}:x")),
+        limits=measured.limits,
         budget_nanos=round(settings.file.budget.per_month_usd * NANOS_PER_USD),
         samples=f"golden/{name}.yaml",
     )
@@ -195,7 +198,7 @@ async def _measure(settings: Settings) -> Measured:
     corpus = await asyncio.to_thread(load_corpus, settings)
     try:
         matrix = await asyncio.to_thread(load_matrix, settings) if settings.file.skills else None
-        rows, visits = await _ledger(settings)
+        rows, visits, limits = await _ledger(settings)
         reads = {
             name: _reads_form(settings, name, corpus, matrix)
             if feature.work == "form"
@@ -206,7 +209,7 @@ async def _measure(settings: Settings) -> Measured:
         }
     finally:
         corpus.close()
-    return Measured({name: _with_counts(settings, name, read, rows) for name, read in reads.items()}, visits)
+    return Measured({name: _with_counts(settings, name, read, rows) for name, read in reads.items()}, visits, limits)
 
 
 def _reads_pages(settings: Settings, name: str, corpus: Corpus) -> Reads:
@@ -260,10 +263,12 @@ def _tokens(model: str, prompt: Prompt) -> int:
     return round(prompt_tokens(model, prompt) / facts(model).tokenizer_ratio)
 
 
-async def _ledger(settings: Settings) -> tuple[tuple[UsageRow, ...], dict[str, Visits]]:
+async def _ledger(
+    settings: Settings,
+) -> tuple[tuple[UsageRow, ...], dict[str, Visits], dict[str, Mapping[Axis, Allowance]]]:
     """The calls and the visits of the last weeks, where there is a ledger already; advise makes none."""
     if settings.sqlite_file and not settings.sqlite_file.exists():
-        return (), {}
+        return (), {}, {}
     store = await asyncio.to_thread(open_store, settings)
     try:
         ledger = Ledger(store)
@@ -276,7 +281,8 @@ async def _ledger(settings: Settings) -> tuple[tuple[UsageRow, ...], dict[str, V
             runs = feature.shape.runs_per_visit
             if found := visits_from(came, now_ms, recent_days=ARRIVALS_DAYS, declared_runs=runs):
                 visits[name] = found
-        return await ledger.usage(since_ms), visits
+        limits = {model: seen.axes for model, seen in (await headroom.last_seen(store)).items()}
+        return await ledger.usage(since_ms), visits, limits
     finally:
         await store.aclose()
 

@@ -13,6 +13,7 @@ from askfit.corpus import Corpus, load_corpus
 from askfit.declared import check_declared
 from askfit.errors import AskfitError
 from askfit.gateway import Gateway
+from askfit.headroom import told_in_words
 from askfit.ledger import Ledger
 from askfit.models import facts
 from askfit.routing import cache_plan, candidates, check_model_names, has_key, model_of, regime
@@ -47,6 +48,7 @@ class LiveReport:
     detail: str
     cost_nanos: int = 0
     ttft_ms: float = 0.0
+    limits: str = ""  # the account's, as the answer's headers told; "" where they told none
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,4 +182,5 @@ async def _call_once(gateway: Gateway, feature: str, model: str) -> LiveReport:
         return LiveReport(model, ok=False, detail=str(error))
     detail = f"{said.strip()[:40]!r} after {settled.ttft_ms:.0f} ms" if settled else said
     cost, ttft_ms = (settled.cost_nanos, settled.ttft_ms) if settled else (0, 0.0)
-    return LiveReport(model, ok=True, detail=detail, cost_nanos=cost, ttft_ms=ttft_ms)
+    limits = told_in_words(gateway.limits.get(model, {}))
+    return LiveReport(model, ok=True, detail=detail, cost_nanos=cost, ttft_ms=ttft_ms, limits=limits)

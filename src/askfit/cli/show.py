@@ -247,6 +247,8 @@ def checked(report: Report) -> None:
     for live in report.live:
         mark = "[green]answers[/]" if live.ok else "[red]fails[/]"
         out.print(f"[bold]Live[/]    {live.model}: {mark} {escape(live.detail)} {usd(live.cost_nanos)}")
+        if live.limits:
+            out.print(f"        Left this minute: {escape(live.limits)}.")
     errors = sum(fault.severity == "error" for fault in report.faults)
     warnings = len(report.faults) - errors
     out.print(f"{'[green]ok[/]' if report.ok else '[red]falls short[/]'}: {errors} errors, {warnings} warnings")

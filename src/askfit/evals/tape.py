@@ -120,7 +120,7 @@ class _Taped:
         async with aclosing(self._inner.stream(model_name, call)) as items:
             async for item in items:
                 if isinstance(item, Text):
-                    pieces.append(item.text)
+                    pieces += [item.text] if item.text else []
                 else:
                     self._tape.keep(model, call, pieces, item)
                 yield item

@@ -7,6 +7,7 @@ fallbacks: a stream that only pings is the gateway's to end.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -34,6 +35,7 @@ from pydantic_ai.settings import ModelSettings
 
 from askfit.errors import ProviderError
 from askfit.providers.faults import provider_error
+from askfit.providers.headers import headroom_of, retry_after_s, told_by
 from askfit.text import estimate_tokens
 from askfit.types import Call, Finish, FinishReason, Prompt, Text, Usage
 
@@ -63,6 +65,7 @@ class Wire:
     """What the HTTP layer saw of one answer, beneath the SDK: rate-limit headers and the last bytes."""
 
     headers: dict[str, str] = field(default_factory=dict)
+    heard_s: float = 0.0  # when they came, by time.monotonic
     begun: bool = False
     tail: bytes = b""
 
@@ -97,7 +100,7 @@ async def _watch(response: httpx2.Response) -> None:
     """Client hook: the response belongs to the request that the current task is sending."""
     wire = _wire.get()
     wire.begun = response.status_code < 400
-    wire.headers = {name: value for name, value in response.headers.items() if "ratelimit" in name}
+    wire.headers, wire.heard_s = told_by(response.headers), time.monotonic()
     if isinstance(response.stream, httpx2.AsyncByteStream):
         response.stream = _Watched(response.stream, wire)
 
@@ -182,7 +185,7 @@ class Direct:
         try:
             async with aclosing(self._attempt(model, call.prompt, form)) as pieces:
                 async for piece in pieces:
-                    begun = True
+                    begun = begun or not _is_headroom(piece)
                     yield piece
             return
         except ProviderError as error:
@@ -190,7 +193,8 @@ class Direct:
                 raise
         async with aclosing(self._attempt(model, call.prompt, "plain")) as pieces:
             async for piece in pieces:
-                self._refused.add((model_name, form))
+                if not _is_headroom(piece):
+                    self._refused.add((model_name, form))
                 yield piece
 
     def _model(self, name: str) -> Model:
@@ -217,12 +221,16 @@ class Direct:
                 to_messages(prompt), settings(prompt), to_parameters(prompt, native=form == "schema")
             )
             async with request as response:
+                if headroom := headroom_of(wire.headers, wire.heard_s):
+                    yield Text("", headroom=headroom)
                 async for event in response:
                     if text := halves.joined(text_of(event)) + markers(citations_of(event), prompt):
                         tells = not said and response.usage.input_tokens  # Anthropic: the input, with the first event
                         said.append(text)
                         yield Text(text, to_usage(response, prompt, text) if tells else None)
         except Exception as error:  # the SDKs leak their parsers' own errors where a stream has a strange form
+            if not wire.begun and (headroom := headroom_of(wire.headers, wire.heard_s)):
+                yield Text("", headroom=headroom)
             raise to_provider_error(error, self._dialect, model.model_name, wire) from None
         yield self._finish(response, wire, prompt, "".join(said))
 
@@ -233,11 +241,16 @@ class Direct:
         ended = self._dialect.end_mark in wire.tail or (self._dialect.reason_ends and bool(reason or refused))
         if not ended:
             raise provider_error("provider_cut_off", f"{self._dialect.provider}:{response.model_name}")
-        return Finish(to_usage(response, prompt, said), finish_reason(response), wire.headers)
+        return Finish(to_usage(response, prompt, said), finish_reason(response))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+def _is_headroom(piece: Text | Finish) -> bool:
+    """Told before the answer, whether one comes or not."""
+    return isinstance(piece, Text) and piece.headroom is not None
 
 
 # ---------------------------------------------------------------- what is sent
@@ -364,7 +377,7 @@ def to_provider_error(error: Exception, dialect: Dialect, model_name: str, wire:
         f"{dialect.provider}:{model_name}",
         key_name=dialect.key_name,
         key=dialect.key,
-        retry_after_s=getattr(error, "retry_after", None),
+        retry_after_s=retry_after_s(wire.headers),
         words=_words(getattr(error, "body", None)),
     )
 

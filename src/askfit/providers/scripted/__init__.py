@@ -7,16 +7,19 @@ wire formats of Anthropic and OpenAI, so that the real clients can be tried byte
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 
 from askfit.config import Settings
 from askfit.errors import SettingsError
 from askfit.providers.faults import provider_error
+from askfit.providers.scripted import anthropic_wire
 from askfit.providers.scripted.behaviours import Asked, Reply, estimated
 from askfit.providers.scripted.cache import Block, PromptCache
 from askfit.providers.scripted.script import Script, load_script
 from askfit.providers.scripted.server import ScriptedServer
-from askfit.types import Call, Finish, Prompt, Text, Usage
+from askfit.rates import Account
+from askfit.types import Call, Finish, Headroom, Prompt, Text, Usage
 
 __all__ = ["Asked", "PromptCache", "Reply", "Script", "Scripted", "ScriptedServer", "load_script", "open"]
 
@@ -41,7 +44,10 @@ class Scripted:
             prompt.max_output_tokens,
             prompt.output_schema,
         )
-        reply = self._script(model_name).reply(asked).within(prompt.max_output_tokens)
+        script = self._script(model_name)
+        reply = script.reply(asked).within(prompt.max_output_tokens)
+        if script.account:
+            yield self._admitted(script.account, asked, prompt, reply)
         await asyncio.sleep(reply.first_ms / 1000)
         for piece in reply.before_fault():
             if isinstance(piece, str):  # no documents were given, so nothing can be cited
@@ -60,6 +66,17 @@ class Scripted:
                 raise provider_error("provider_model_unknown", f"scripted:{name}", words=str(error)) from None
         return self._scripts[name]
 
+    def _admitted(self, account: Account, asked: Asked, prompt: Prompt, reply: Reply) -> Text:
+        """Count the request and its answer; `provider_rate_limited` where the account does not bear it."""
+        charge = self._cache.charge(asked.model, _blocks(asked, prompt), CACHE_MINIMUM_TOKENS, keep=False)
+        refused = account.ask(asked.model, anthropic_wire.needs(asked, charge))
+        headroom = Headroom(account.standing(asked.model), time.monotonic())
+        if refused:
+            who = f"scripted:{asked.model}"
+            raise provider_error("provider_rate_limited", who, retry_after_s=round(refused.wait_s, 3))
+        account.produced(asked.model, anthropic_wire.produces(estimated(reply.text)))
+        return Text("", headroom=headroom)
+
     async def _fail(self, reply: Reply, model_name: str) -> None:
         fault = reply.as_fault()
         if fault.hangs:
@@ -67,8 +84,7 @@ class Scripted:
         raise provider_error(fault.code, f"scripted:{model_name}", retry_after_s=fault.retry_after_s)
 
     def _usage(self, asked: Asked, prompt: Prompt, reply: Reply) -> Usage:
-        blocks = [Block(asked.system, prompt.cache_ttl), *(Block(turn.text) for turn in asked.messages)]
-        charge = self._cache.charge(asked.model, blocks, CACHE_MINIMUM_TOKENS)
+        charge = self._cache.charge(asked.model, _blocks(asked, prompt), CACHE_MINIMUM_TOKENS)
         return reply.usage or Usage(
             charge.total,
             estimated(reply.text),
@@ -79,6 +95,10 @@ class Scripted:
 
     async def aclose(self) -> None:
         """Nothing is held."""
+
+
+def _blocks(asked: Asked, prompt: Prompt) -> list[Block]:
+    return [Block(asked.system, prompt.cache_ttl), *(Block(turn.text) for turn in asked.messages)]
 
 
 def open(settings: Settings) -> Scripted:

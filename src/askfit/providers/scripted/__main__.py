@@ -9,6 +9,7 @@ from contextlib import suppress
 from askfit.errors import AskfitError
 from askfit.providers.scripted import Script, ScriptedServer, load_script
 from askfit.providers.scripted.script import known_behaviours
+from askfit.rates import read_limits
 
 
 def main() -> int:
@@ -16,9 +17,12 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--script", metavar="FILE", help="YAML or JSON, see docs/scripted.md")
     parser.add_argument("--behaviour", metavar="NAME", default="faithful", help=known_behaviours())
+    parser.add_argument("--limits", metavar="R,I,O", help="requests, input and output tokens a minute: 50,50000,10000")
     chosen = parser.parse_args()
     try:
         script = load_script(chosen.script) if chosen.script else Script.of(chosen.behaviour)
+        if chosen.limits:
+            script.limit(read_limits(chosen.limits))
         server = ScriptedServer(script, port=chosen.port)
         server.listen()
     except (AskfitError, OSError) as error:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from askfit.providers.scripted.behaviours import Asked, Fault, Malformed
 from askfit.providers.scripted.cache import Block, Charge
 from askfit.providers.scripted.documents import Document, Piece, citation, document_of
-from askfit.types import FinishReason, Message
+from askfit.rates import Limits, OverLimit
+from askfit.types import Allowance, Axis, FinishReason, Message
 
 PATH = "/v1/messages"
 AUTH_REQUIRED = True
@@ -235,14 +238,32 @@ def error_body(fault: Fault, name: str, message: str, request_id: str) -> dict[s
     return {"type": "error", "error": error, "request_id": request_id}
 
 
-def headers(request_id: str, served: int) -> dict[str, str]:
-    """The headers of every answer; the limits are those of a small account."""
-    left = max(0, 50 - served)
-    return {
-        "request-id": request_id,
-        "anthropic-ratelimit-requests-limit": "50",
-        "anthropic-ratelimit-requests-remaining": str(left),
-        "anthropic-ratelimit-requests-reset": "2026-11-01T00:01:00Z",
-        "anthropic-ratelimit-input-tokens-limit": "50000",
-        "anthropic-ratelimit-input-tokens-remaining": str(1000 * left),
-    }
+def needs(asked: Asked, charge: Charge) -> dict[Axis, float]:
+    """What of the limits a request uses up at once: cache reads count for nothing, output only once it is there."""
+    uncached = charge.total - charge.read
+    return {"requests": 1, "input_tokens": uncached, "tokens": uncached}
+
+
+def produces(output_tokens: int) -> dict[Axis, float]:
+    """What of the limits an answer uses up."""
+    return {"output_tokens": output_tokens, "tokens": output_tokens}
+
+
+def headers(request_id: str, standing: Mapping[Axis, Allowance]) -> dict[str, str]:
+    """The headers of every answer: limits, what is left (tokens to the nearest thousand), when all is there again."""
+    told = {"request-id": request_id}
+    for axis, allowance in standing.items():
+        name = f"anthropic-ratelimit-{axis.replace('_', '-')}"
+        left = allowance.remaining if axis == "requests" else round(allowance.remaining, -3)
+        whole = datetime.now(UTC) + timedelta(seconds=allowance.resets_s)
+        told[f"{name}-limit"] = str(allowance.limit)
+        told[f"{name}-remaining"] = str(left)
+        told[f"{name}-reset"] = whole.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return told
+
+
+def refusal(over: OverLimit, limits: Limits) -> Fault:
+    """429 in the API's words; the wait in whole seconds."""
+    limit, what = dict(limits.items())[over.axis], over.axis.replace("_", " ")
+    message = f"This request would exceed your organization's rate limit of {limit:,} {what} per minute."
+    return Fault("provider_rate_limited", 429, "rate_limit_error", message, float(max(1, math.ceil(over.wait_s))))

@@ -58,8 +58,11 @@ class PromptCache:
         """Forget everything."""
         self._entries.clear()
 
-    def charge(self, seed: str, blocks: Sequence[Block], minimum_tokens: int) -> Charge:
-        """Bill a request and keep what it writes. `seed`: the model, and whatever else invalidates the cache."""
+    def charge(self, seed: str, blocks: Sequence[Block], minimum_tokens: int, *, keep: bool = True) -> Charge:
+        """Bill a request and keep what it writes. `seed`: the model, and whatever else invalidates the cache.
+
+        Not to `keep` it only tells what the request would be billed.
+        """
         digests, sums = _digests(seed, blocks), _sums(blocks)
         marks = [at for at, block in enumerate(blocks) if block.ttl]
         found = self._longest(digests, marks)
@@ -71,7 +74,8 @@ class PromptCache:
                 written[blocks[at].ttl] += sums[at] - done
                 done = sums[at]
                 life_s = TTL_S[blocks[at].ttl]
-                self._entries[digests[at]] = _Entry(self.clock() + life_s, life_s)
+                if keep:
+                    self._entries[digests[at]] = _Entry(self.clock() + life_s, life_s)
         total = sums[-1] if sums else 0
         return Charge(total - done, read, written["5m"], written["1h"])
 

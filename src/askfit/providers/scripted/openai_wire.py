@@ -10,7 +10,8 @@ from typing import Any
 from askfit.providers.scripted.behaviours import Asked, Fault, Malformed, text_of
 from askfit.providers.scripted.cache import Block, Charge
 from askfit.providers.scripted.documents import Piece
-from askfit.types import FinishReason, Message
+from askfit.rates import Limits, OverLimit
+from askfit.types import Allowance, Axis, FinishReason, Message
 
 PATH = "/v1/chat/completions"
 AUTH_REQUIRED = False  # as on Ollama, llama.cpp and vLLM
@@ -116,11 +117,30 @@ def error_body(fault: Fault, name: str, message: str, request_id: str) -> dict[s
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
 
 
-def headers(request_id: str, served: int) -> dict[str, str]:
-    """The headers of every answer; the limits are those of a small account."""
-    return {
-        "x-request-id": request_id,
-        "x-ratelimit-limit-requests": "500",
-        "x-ratelimit-remaining-requests": str(max(0, 500 - served)),
-        "x-ratelimit-reset-requests": "120ms",
-    }
+def needs(asked: Asked, charge: Charge) -> dict[Axis, float]:
+    """What of the limits a request uses up: the longest answer that it allows too, whether it comes or not."""
+    return {"requests": 1, "tokens": charge.total + asked.max_output_tokens}
+
+
+def produces(output_tokens: int) -> dict[Axis, float]:
+    """Nothing more: it was counted before."""
+    return {}
+
+
+def headers(request_id: str, standing: Mapping[Axis, Allowance]) -> dict[str, str]:
+    """The headers of every answer: limits, what is left, how long until all is there again."""
+    told = {"x-request-id": request_id}
+    for axis, allowance in standing.items():
+        if axis not in ("requests", "tokens"):
+            continue  # this API knows no others
+        told[f"x-ratelimit-limit-{axis}"] = str(allowance.limit)
+        told[f"x-ratelimit-remaining-{axis}"] = str(allowance.remaining)
+        told[f"x-ratelimit-reset-{axis}"] = f"{round(allowance.resets_s * 1000)}ms"
+    return told
+
+
+def refusal(over: OverLimit, limits: Limits) -> Fault:
+    """429 in the API's words; the wait with its fraction."""
+    limit, what = dict(limits.items())[over.axis], {"tokens": "TPM"}.get(over.axis, "RPM")
+    message = f"Rate limit reached for {{model}} on {over.axis} per min ({what}): Limit {limit}."
+    return Fault("provider_rate_limited", 429, "rate_limit_error", message, round(over.wait_s, 3))

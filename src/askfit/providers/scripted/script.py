@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from askfit.errors import SettingsError
 from askfit.providers.scripted.behaviours import BEHAVIOURS, FAULTS, Asked, Reply, behave, in_pieces, is_behaviour
 from askfit.providers.scripted.documents import Cite, Piece
+from askfit.rates import Account, Limits
 from askfit.types import FinishReason, Usage
 
 
@@ -98,6 +100,16 @@ class Rule(_Form):
         return in_pieces(self.text if self.text is not None else json.dumps(self.object, ensure_ascii=False))
 
 
+class LimitsForm(_Form):
+    """An account's rate limits, each a minute and for every model by itself; 0: none."""
+
+    requests: int = Field(default=0, ge=0)
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+    tokens: int = Field(default=0, ge=0)
+    begins: float = Field(default=1.0, ge=0, le=1)  # how full they are at first
+
+
 class ScriptForm(_Form):
     """The file's form."""
 
@@ -105,6 +117,7 @@ class ScriptForm(_Form):
     otherwise: str = "faithful"
     batch_ms: int = Field(default=0, ge=0)  # how long a batch takes
     batch_fault: str = ""  # how every request about batches is refused; "": not at all
+    limits: LimitsForm = LimitsForm()
 
     @field_validator("otherwise")
     @classmethod
@@ -132,6 +145,7 @@ class Script:
         self.batch_fault = batch_fault
         self._rules = tuple(rules)
         self._otherwise = otherwise
+        self.account: Account | None = None  # whose limits hold; None where there are none
         self._used = [0] * len(self._rules)
 
     @classmethod
@@ -149,7 +163,13 @@ class Script:
                 f"{place}: {first['msg'].removeprefix('Value error, ')}.",
                 "See docs/scripted.md for the form.",
             ) from None
-        return cls(read.rules, read.otherwise, batch_ms=read.batch_ms, batch_fault=read.batch_fault)
+        script = cls(read.rules, read.otherwise, batch_ms=read.batch_ms, batch_fault=read.batch_fault)
+        script.limit(Limits(**read.limits.model_dump(exclude={"begins"})), begins=read.limits.begins)
+        return script
+
+    def limit(self, limits: Limits, *, begins: float = 1.0, clock: Callable[[], float] = time.monotonic) -> None:
+        """Hold every model to these limits from now on, with buckets that are `begins` full."""
+        self.account = Account(lambda model: limits, clock, begins) if limits.items() else None
 
     def reply(self, asked: Asked) -> Reply:
         """What to say, using up the rule that says it."""

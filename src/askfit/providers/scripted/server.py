@@ -31,7 +31,8 @@ from askfit.providers.scripted.behaviours import (
 from askfit.providers.scripted.cache import Block, Charge, PromptCache
 from askfit.providers.scripted.documents import Piece
 from askfit.providers.scripted.script import Script
-from askfit.types import FinishReason
+from askfit.rates import Account, Limits, OverLimit
+from askfit.types import Allowance, Axis, FinishReason
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -72,7 +73,10 @@ class Wire(Protocol):
     def error_event(self, fault: Fault) -> bytes: ...
     def broken_event(self) -> bytes: ...
     def error_body(self, fault: Fault, name: str, message: str, request_id: str) -> dict[str, Any]: ...
-    def headers(self, request_id: str, served: int) -> dict[str, str]: ...
+    def needs(self, asked: Asked, charge: Charge) -> dict[Axis, float]: ...
+    def produces(self, output_tokens: int) -> dict[Axis, float]: ...
+    def headers(self, request_id: str, standing: Mapping[Axis, Allowance]) -> dict[str, str]: ...
+    def refusal(self, over: OverLimit, limits: Limits) -> Fault: ...
 
 
 @dataclass(slots=True)
@@ -123,6 +127,11 @@ class ScriptedServer:
     def openai_url(self) -> str:
         """For OPENAI_BASE_URL."""
         return f"{self.url}/v1"
+
+    @property
+    def thread_id(self) -> int | None:
+        """Of the thread that it runs in; None in a test's own loop."""
+        return self._done.ident if isinstance(self._done, threading.Thread) else None
 
     def reset(self, script: Script | None = None) -> None:
         """As new: nothing asked, nothing cached, another script."""
@@ -229,8 +238,10 @@ class ScriptedServer:
         seen = await self._see(request)
         body = seen.body
         request_id = f"req_{len(self.requests):06d}"
-        headers = wire.headers(request_id, len(self.requests))
-        fault, reply, charge = self._refused(request, wire) or self._replied(body, wire)
+        account = self.script.account
+        fault, reply, charge = self._refused(request, wire) or self._replied(body, wire, account)
+        model = str(body.get("model", "")).partition("@")[0]
+        headers = wire.headers(request_id, account.standing(model) if account else {})
         if fault:
             name, failure = fault
             seen.status = failure.status
@@ -242,6 +253,8 @@ class ScriptedServer:
         answer = wire.Answer(body, charge)
         tokens = reply.usage.output_tokens if reply.usage else estimated(reply.text)
         seen.usage = answer.usage(tokens)
+        if account:  # as if all were said at once: at its end nobody may be there any more
+            account.produced(model, wire.produces(tokens))
         if body.get("stream"):
             return streaming(self._events(wire, answer, reply, tokens, seen), seen, headers)
         await asyncio.sleep(reply.first_ms / 1000)
@@ -256,7 +269,7 @@ class ScriptedServer:
 
         seen = await self._see(request)
         request_id = f"req_{len(self.requests):06d}"
-        headers = anthropic_wire.headers(request_id, len(self.requests))
+        headers = anthropic_wire.headers(request_id, {})
         name = "key_refused" if self._refused(request, anthropic_wire) else self.script.batch_fault
         try:
             if name:
@@ -275,7 +288,7 @@ class ScriptedServer:
 
     def _result(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """One request's result. A fault of a stream is none here: the provider hears its own stream to the end."""
-        fault, reply, charge = self._replied(dict(params), anthropic_wire)
+        fault, reply, charge = self._replied(dict(params), anthropic_wire, None)  # batches have limits of their own
         if reply.in_batch in ("expired", "canceled"):
             return {"type": reply.in_batch}
         if fault or reply.in_batch == "errored":
@@ -296,14 +309,14 @@ class ScriptedServer:
             return ("key_refused", FAULTS["key_refused"]), Reply(), Charge()
         return None
 
-    def _replied(self, body: dict[str, Any], wire: Wire) -> Decided:
+    def _replied(self, body: dict[str, Any], wire: Wire, account: Account | None) -> Decided:
         """The fault that stands instead of an answer, or the reply and what its input costs."""
         try:
-            return self._decide(body, wire)
+            return self._decide(body, wire, account)
         except Malformed as error:
             return ("bad_request", Fault("", 400, "invalid_request_error", str(error))), Reply(), Charge()
 
-    def _decide(self, body: dict[str, Any], wire: Wire) -> Decided:
+    def _decide(self, body: dict[str, Any], wire: Wire, account: Account | None) -> Decided:
         asked = wire.read(body)
         model, _, named = asked.model.partition("@")
         if named and not is_behaviour(named):
@@ -311,7 +324,12 @@ class ScriptedServer:
         reply = (behave(named, asked) if named else self.script.reply(asked)).within(asked.max_output_tokens)
         if reply.fault and reply.as_fault().status:
             return (reply.fault, reply.as_fault()), reply, Charge()
-        charge = self.cache.charge(wire.cache_seed(body), wire.blocks(body), self._minimum(model))
+        seed, blocks, minimum = wire.cache_seed(body), wire.blocks(body), self._minimum(model)
+        if account:
+            would = _pretended(reply) or self.cache.charge(seed, blocks, minimum, keep=False)
+            if over := account.ask(model, wire.needs(asked, would)):
+                return ("rate_limited", wire.refusal(over, account.limits(model))), reply, Charge()
+        charge = self.cache.charge(seed, blocks, minimum)
         return None, reply, _pretended(reply) or charge
 
     def _minimum(self, model: str) -> int:
