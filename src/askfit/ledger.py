@@ -29,6 +29,7 @@ LOST_AFTER_MS = 15 * 60_000  # no call runs so long: its process has died
 BATCH_LOST_AFTER_MS = 2 * DAY_MS  # a batch ends within a day; its owner has another to collect it
 NOTE_CHARS = 2_000
 HOUR_MS = 3_600_000
+AGAIN_WITHIN_MS = 10 * 60_000  # who asks the same later may have forgotten the answer
 QUESTION_CHARS = 500
 # What people type that names them: addresses, accounts, telephone numbers.
 IDENTITY = re.compile(r"\S+@\S+|https?://\S+|\bwww\.\S+|(?<!\w)@\w+|(?<!\w)[+(]{0,2}\d(?:[\s()/.-]{0,2}\d){6,}")
@@ -94,6 +95,11 @@ ALTER TABLE calls ADD COLUMN despite_hit BOOLEAN;
 ALTER TABLE calls ADD COLUMN repairs BIGINT""",
     # Sent in a batch, at its price, and answered within a day rather than at once.
     "ALTER TABLE calls ADD COLUMN batch BOOLEAN NOT NULL DEFAULT FALSE",
+    # What live signals watch besides, NULL where that is not known.
+    """ALTER TABLE calls ADD COLUMN asked_again BOOLEAN;
+ALTER TABLE calls ADD COLUMN coverage DOUBLE PRECISION;
+ALTER TABLE calls ADD COLUMN contested BIGINT;
+ALTER TABLE calls ADD COLUMN requirements BIGINT""",
 )
 
 SPENT = """SELECT COALESCE(SUM(CASE WHEN day_ms >= :day THEN nanos ELSE 0 END), 0) AS day,
@@ -145,6 +151,21 @@ GROUP BY answer ORDER BY came_ms DESC LIMIT :most"""
 # Rated, a question stands for itself: what tied it to its answer goes.
 THUMBED_DOWN = """UPDATE questions SET why = 'thumbed_down', reason = :reason, answer = ''
 WHERE answer = :answer AND why = 'answered'"""
+
+# Has this visitor asked this feature anything in the minutes before? Times are those at which calls began.
+CAME_BEFORE = """SELECT 1 FROM calls AS gave JOIN calls AS earlier ON earlier.visitor = gave.visitor
+    AND earlier.feature = gave.feature AND earlier.answer <> gave.answer
+    AND earlier.at_ms BETWEEN gave.at_ms - :within AND gave.at_ms
+WHERE gave.answer = :answer AND gave.visitor <> '' LIMIT 1"""
+
+# The latest answers that models gave, whole or stopped by who was reading them.
+TOLD = """SELECT at_ms, answer, model, visitor, outcome, over_length, retracted, despite_hit, repairs,
+    abstain_reason, asked_again, coverage, contested, requirements
+FROM calls WHERE feature = :feature AND at_ms >= :since AND state = 'settled' AND provider <> 'builtin'
+    AND (outcome = 'ok' OR (outcome = 'cancelled' AND ttft_ms > 0))
+ORDER BY at_ms DESC, id LIMIT :most"""
+TOO_WHAT = """SELECT answer, reason FROM feedback
+WHERE at_ms >= :since AND rating = 'down' AND reason IN ('too_shallow', 'too_much')"""
 
 UNANSWERED = """SELECT at_ms, feature, question, why, reason FROM questions WHERE why <> 'answered'
 ORDER BY at_ms DESC, question, id LIMIT :most"""
@@ -211,6 +232,23 @@ class Signals:
     abstain_reason: str | None = None  # "" where it was answered
     despite_hit: bool | None = None  # it abstained, although the built-in finds an answer on the site
     repairs: int | None = None  # requirements that the judge left to the rules
+    asked_again: bool | None = None  # it was asked for nearly the same as an answer of minutes before
+    coverage: float | None = None  # share of the passages found for its question that bear a sentence of it
+    contested: int | None = None  # requirements to which the rows give another band than the judge
+    requirements: int | None = None  # of the posting
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is known of one answer of a model and of what its visitor made of it; None where that is not known."""
+
+    at_ms: int
+    answer: str
+    model: str
+    visitor: str  # "" once forgotten
+    stopped: bool  # by who was reading it
+    signals: Signals
+    rated: frozenset[str]  # too_shallow, too_much
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,12 +389,37 @@ class Ledger:
         await self.store.run(work)
 
     async def remark(self, answer: str, signals: Signals) -> None:
-        """Write what an answer tells beside the call that gave it; what is None stays as it is."""
+        """Write what an answer tells beside the call that gave it; what is None stays as it is.
+
+        It was asked again only if the same visitor had asked within AGAIN_WITHIN_MS: no question is kept to tell by.
+        """
         told = {name: value for name, value in asdict(signals).items() if value is not None}
         pairs = ", ".join(f"{name} = :{name}" for name in told)
         written = f"UPDATE calls SET {pairs} WHERE answer = :answer AND outcome = 'ok'"  # noqa: S608 - our own names
+        near = {"answer": answer, "within": AGAIN_WITHIN_MS}
+
+        def work(connection: Connection) -> None:
+            if told.get("asked_again"):
+                told["asked_again"] = _do(connection, CAME_BEFORE, near).first() is not None
+            _do(connection, written, told | {"answer": answer})
+
         if told:
-            await self.store.run(lambda connection: _do(connection, written, told | {"answer": answer}))
+            await self.store.run(work)
+
+    async def answers(self, feature: str, since_ms: int = 0, most: int = 20_000) -> tuple[Told, ...]:
+        """The latest answers that models gave for a feature, with what they tell; oldest first."""
+        values = {"feature": feature, "since": since_ms, "most": most}
+
+        def work(connection: Connection) -> tuple[Sequence[Any], Sequence[Any]]:
+            return _do(connection, TOLD, values).mappings().all(), _do(connection, TOO_WHAT, values).all()
+
+        rows, ratings = await self.store.read(work)
+        rated: dict[str, set[str]] = {}
+        for answer, reason in ratings:
+            rated.setdefault(str(answer), set()).add(str(reason))
+        # An answer that was repaired took two calls: it is told once, by the first.
+        answers = {row["answer"]: _told(row, rated.get(row["answer"], set())) for row in rows}
+        return tuple(reversed(answers.values()))
 
     async def spent(self) -> Caps:
         """What today's and this month's calls come to, reservations included."""
@@ -543,6 +606,24 @@ def _side(edges: Edges) -> str:
 def _cell(row: Any) -> Cell:
     counts: dict[str, Any] = {name: value if isinstance(value, str) else int(value) for name, value in row.items()}
     return Cell(**counts | {name: bool(counts[name]) for name in ("stood_in", "batch")})
+
+
+FLAGS = ("over_length", "despite_hit", "asked_again")  # SQLite has them as 0 and 1
+COUNTS = ("retracted", "repairs", "coverage", "contested", "requirements", "abstain_reason")
+
+
+def _told(row: Any, rated: set[str]) -> Told:
+    known: dict[str, Any] = {name: row[name] for name in COUNTS}
+    known |= {name: None if row[name] is None else bool(row[name]) for name in FLAGS}
+    return Told(
+        at_ms=int(row["at_ms"]),
+        answer=str(row["answer"]),
+        model=str(row["model"]),
+        visitor=str(row["visitor"]),
+        stopped=row["outcome"] == "cancelled",
+        signals=Signals(**known),
+        rated=frozenset(rated),
+    )
 
 
 def _usage_row(group: Any, waits: list[float], days: float) -> UsageRow:

@@ -26,6 +26,7 @@ going_on   questions that the site does answer
 preset     a chat whose questions the owner has chosen
 reuse      answers to what every visitor asks alike, kept for a while
 lengths    how long an answer may be
+telling    what an answer tells of the model that gave it
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from askfit import telemetry
-from askfit.ask import abstain, lengths, preset, reasons, reuse
+from askfit.ask import abstain, lengths, preset, reasons, reuse, telling
 from askfit.ask.citing import Reading, Shown, cite
 from askfit.ask.extract import reply
 from askfit.ask.going_on import offered
@@ -379,6 +380,8 @@ def _signals(
         retracted=reading.retracted,
         abstain_reason=done.abstain_reason or "",
         despite_hit=done.abstained and not unfit and not bare and not _said(site, asked)[0].startswith("[[none"),
+        asked_again=None if bare else telling.is_asked_again(asked, site.settings.site.name),
+        coverage=None if bare or asked.topics or done.abstained else telling.coverage(site.corpus, asked, reading.text),
     )
 
 

@@ -271,6 +271,7 @@ def advise(
         print_json(work.as_json(found, day))
     else:
         work.show(found, day)
+        _tell_signals(load_settings(config))
 
 
 @app.command()
@@ -293,6 +294,31 @@ def usage(
         print_json(report.as_json())
     else:
         work.show(report, table)
+        _tell_signals(settings)
+
+
+def _tell_signals(settings: Any) -> None:
+    from askfit.cli import watching
+
+    watching.tell(run(watching.read(settings)))
+
+
+@app.command()
+def signals(
+    feature: Annotated[str, typer.Argument(help="A feature. Without it: all.")] = "",
+    config: Config = DEFAULT_CONFIG,
+    as_json: Json = False,
+    since: Annotated[str, typer.Option(help="A day: 2026-11-01. What came before it is not looked at.")] = "",
+) -> None:
+    """What your traffic says of each feature's model, and the comparison to run. Calls nothing, switches nothing."""
+    from askfit.cli import watching as work
+    from askfit.config import load_settings
+
+    found = run(work.read(load_settings(config), feature, since))
+    if as_json:
+        print_json([one.as_json() for one in found])
+    else:
+        work.show(found)
 
 
 @app.command("eval")

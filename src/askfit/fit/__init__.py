@@ -183,9 +183,10 @@ async def _repaired(site: Site, call: Call, showing: Showing, ids: tuple[str, ..
 
 
 async def _remark(site: Site, showing: Showing) -> None:
-    """Tell the ledger how many requirements the model left out or misjudged in form. If it fails, nothing is lost."""
+    """Tell the ledger how many requirements the model left out or misjudged in form, and of how many bands the rows
+    say otherwise. If it fails, nothing is lost."""
     try:
-        repairs = showing.left_out
-        await site.ledger.remark(showing.answer, Signals(repairs=repairs))
+        told = Signals(repairs=showing.left_out, contested=showing.contested, requirements=len(showing.audit.findings))
+        await site.ledger.remark(showing.answer, told)
     except Exception:
         log.exception("What an assessment told of its model could not be kept.")

@@ -204,6 +204,11 @@ class Showing:
         """How many requirements the judge has not judged as asked."""
         return len(self.audit.findings) - self.judged
 
+    @property
+    def contested(self) -> int:
+        """How many of the bands that the judge gave the rows contradict."""
+        return sum(audited.disagreement is not None for audited in self.shown.values())
+
     def to_repair(self, failure: ProviderError | None) -> tuple[str, ...]:
         """The requirements that are worth one more call: those that wait, where the judge came to its end."""
         whole = failure is None and "requirements" in read_draft(self.streamed).settled
