@@ -234,7 +234,7 @@ class Signals:
     repairs: int | None = None  # requirements that the judge left to the rules
     asked_again: bool | None = None  # it was asked for nearly the same as an answer of minutes before
     coverage: float | None = None  # share of the passages found for its question that bear a sentence of it
-    contested: int | None = None  # requirements to which the rows give another band than the judge
+    contested: int | None = None  # requirements whose band the rows do not bear as the judge gave it
     requirements: int | None = None  # of the posting
 
 

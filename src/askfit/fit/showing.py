@@ -84,6 +84,7 @@ class Showing:
     streamed: str = ""
     shown: dict[str, Audited] = field(default_factory=dict)  # by requirement id
     judged: int = 0  # of those shown, how many the judge gave
+    contested: int = 0  # of those judged, how many stand in another band than it gave
     notices: list[Notice] = field(default_factory=list)
     summary: Summary | None = None
     settled: Settled | None = None
@@ -159,8 +160,13 @@ class Showing:
             self.held[given.id] = given
             self.faults[given.id] = f"{given.id}: the matrix has no row {', '.join(map(str, unknown))}."
         else:
-            self.judged += 1
-            yield self._show(self.audit.judge(given, self.claims))
+            yield self._show_judged(given)
+
+    def _show_judged(self, given: Given) -> Requirement:
+        audited = self.audit.judge(given, self.claims)
+        self.judged += 1
+        self.contested += audited.requirement.band != given.band
+        return self._show(audited)
 
     def _show(self, audited: Audited) -> Requirement:
         self.shown[audited.requirement.id] = audited
@@ -196,18 +202,12 @@ class Showing:
         if len(self.faults) < FAULTS_TO_REPAIR:
             for given in list(self.held.values()):
                 del self.held[given.id]
-                self.judged += 1
-                yield self._show(self.audit.judge(given, self.claims))
+                yield self._show_judged(given)
 
     @property
     def left_out(self) -> int:
         """How many requirements the judge has not judged as asked."""
         return len(self.audit.findings) - self.judged
-
-    @property
-    def contested(self) -> int:
-        """How many of the bands that the judge gave the rows contradict."""
-        return sum(audited.disagreement is not None for audited in self.shown.values())
 
     def to_repair(self, failure: ProviderError | None) -> tuple[str, ...]:
         """The requirements that are worth one more call: those that wait, where the judge came to its end."""
@@ -223,8 +223,7 @@ class Showing:
             known = given.id in self.audit.findings and given.id not in self.shown
             if known and not self.audit.unknown_rows(given):
                 self.mended += 1
-                self.judged += 1
-                yield self._show(self.audit.judge(given, self.claims))
+                yield self._show_judged(given)
 
     def add(self, settled: Settled) -> None:
         """What a second call came to."""

@@ -30,6 +30,7 @@ Visit = Sequence[Told]  # one visitor's answers of one day
 MOST_FALSE = 1 / 10_000  # false alarms a turn, of all signals of a feature together
 LIVE_VISITS = 300  # an alarm that is not raised again within so many visits is over
 LIVE_DAYS = 60
+WORTH_DAYS = 180  # a model that may be retired sooner is not worth moving to
 RECENT = 50  # answers: which model is the feature's now
 
 
@@ -93,7 +94,7 @@ SIGNS = (
     Sign("coverage", "escalate", 0.3, _coverage, "passages found that the answer draws on", falls=True),
     Sign("abstains_despite_hit", "escalate", 0.1, _flag("despite_hit"), "abstentions though the site has an answer"),
     Sign("repairs", "escalate", 0.1, _repaired, "requirements left to the rules"),
-    Sign("contested_bands", "escalate", 0.1, _contested, "bands that your rows contradict"),
+    Sign("contested_bands", "escalate", 0.1, _contested, "bands that your rows do not bear"),
     Sign("too_much_feedback", "downgrade", 0.1, _rated("too_much"), "answers rated too much"),
     Sign("over_length", "downgrade", 0.1, _flag("over_length"), "answers longer than their question asks for"),
     Sign("retracted", "downgrade", 0.1, _flag("retracted"), "answers with a sentence that the site does not bear"),
@@ -185,13 +186,12 @@ def _signal(
     """The sign's latest alarm, if it is live still."""
     told = [(visit, share) for visit in visits if (share := sign.share(visit)) is not None]
     watch = sign.watch()
-    alarm: Alarm | None = None
-    for _, share in told:
-        alarm = watch.see(share) or alarm
-    if alarm is None or not _is_live(watch, alarm, told[alarm.at][0], now_ms):
+    alarms = [alarm for _, share in told if (alarm := watch.see(share))]
+    if not alarms or not _is_live(watch, alarms[-1], told[alarms[-1].at][0], now_ms):
         return None
-    since = [visit for visit, _ in told[alarm.since :]]
-    before, now = alarm.normal, watch.mean(alarm.since)
+    first = _begun(alarms)
+    since = [visit for visit, _ in told[first.since :]]
+    before, now = first.normal, watch.mean(first.since)
     return Signal(
         feature=reading.feature,
         direction=sign.direction,
@@ -203,8 +203,16 @@ def _signal(
         visits=len(since),
         turns=sum(len(visit) for visit in since),
         model=reading.model,
-        command=_command(reading, sign.direction, tiers, samples, _day(now_ms)),
+        command=_command(reading, sign.direction, tiers, samples, now_ms),
     )
+
+
+def _begun(alarms: Sequence[Alarm]) -> Alarm:
+    """The alarm with which what the latest one tells began: a change that lasts raises one after the other."""
+    first = alarms[-1]
+    for earlier in reversed(alarms):
+        first = earlier if first.at - earlier.at <= LIVE_VISITS else first
+    return first
 
 
 def _is_live(watch: Watch, alarm: Alarm, visit: Visit, now_ms: int) -> bool:
@@ -216,7 +224,7 @@ def _is_live(watch: Watch, alarm: Alarm, visit: Visit, now_ms: int) -> bool:
 # ---------------------------------------------------------------- the comparison
 
 
-def _command(reading: Reading, direction: Direction, tiers: tuple[str, str], samples: str, today: str) -> str:
+def _command(reading: Reading, direction: Direction, tiers: tuple[str, str], samples: str, now_ms: int) -> str:
     """The comparison that would settle it: with the tier on the other side, or with the next model where there is none.
 
     "" where no such model is known.
@@ -224,26 +232,30 @@ def _command(reading: Reading, direction: Direction, tiers: tuple[str, str], sam
     small, large = tiers
     other = "large" if direction == "escalate" else "small"
     if reading.model == (large if direction == "escalate" else small):
-        other = _next(reading.model, direction, today)
+        other = _next(reading.model, direction, now_ms)
     mine = {large: "large", small: "small"}.get(reading.model, reading.model)
     pair = (mine, other) if direction == "escalate" else (other, mine)
     return f"askfit compare {reading.feature} --models {','.join(pair)} --samples {samples}" if other else ""
 
 
-def _next(model: str, direction: Direction, today: str) -> str:
-    """The nearest known model of the same provider by its price, dearer or cheaper, that is promised to stay."""
-    mine = _price(ModelFacts(model))
-    up = direction == "escalate"
+def _next(model: str, direction: Direction, now_ms: int) -> str:
+    """The nearest model of one provider by its price, dearer or cheaper; of equals the one promised for longest."""
+    mine, up = _price(ModelFacts(model)), direction == "escalate"
+    stays = _day(now_ms + WORTH_DAYS * DAY_MS)
     mates = {
-        one.model: price
+        one.model: (price if up else -price, -_ordinal(one.retirement))
         for one in known_models()
         if one.model.partition(":")[0] == model.partition(":")[0]
-        and (not one.retirement or one.retirement > today)
+        and (not one.retirement or one.retirement > stays)
         and (price := _price(one)) is not None
         and mine is not None
         and (price > mine if up else price < mine)
     }
-    return (min if up else max)(mates, key=lambda name: mates[name], default="")
+    return min(mates, key=lambda name: mates[name], default="")
+
+
+def _ordinal(day: str) -> int:
+    return date.fromisoformat(day).toordinal() if day else date.max.toordinal()
 
 
 def _price(model: ModelFacts) -> float | None:
