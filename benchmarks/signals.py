@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from askfit.ledger import DAY_MS, Signals, Told
 from askfit.signals import BASELINE, MOST_FALSE, SIGNS, Sign, visits_of
 
+SEED = 2027  # the detector's constants were chosen on other streams
 TURNS = 10_000
 MOST_WITHIN = 300  # samples until a fall of ten points is found
 BEFORE = 1_000  # turns of baseline before the fall
@@ -97,7 +98,7 @@ def steady(streams: int) -> bool:
     for name, draw, sign in kinds:
         ours = theirs = 0
         for seed in range(streams):
-            chance = random.Random(f"steady {name} {seed}")
+            chance = random.Random(f"{SEED} steady {name} {seed}")
             shares = [draw(chance) for _ in range(TURNS)]
             ours += len(alarms(betting(sign), shares))
             theirs += len(alarms(Peeking(), shares)) if seed < PEEKED_STREAMS else 0
@@ -106,7 +107,7 @@ def steady(streams: int) -> bool:
     worst = 0.0
     for name, season, clicks in (("as it is", 0.0, False), ("a week's season of ±3 points", 0.03, False),
                                  ("visitors who click fifty times", 0.0, True)):  # fmt: skip
-        found = sum(false_alarms(feature(f"{name} {seed}", season, clicks=clicks)) for seed in range(streams))
+        found = sum(false_alarms(feature(f"{SEED} {name} {seed}", season, clicks=clicks)) for seed in range(streams))
         worst = max(worst, found / streams)
         print(f"  {name:32} {found / streams:8.2f}")
     kept = worst <= TURNS * MOST_FALSE
@@ -163,7 +164,7 @@ def delays(name: str, before: Draw, after: Draw, sign: Sign, streams: int, *, kn
     """How many visits after the change its alarm came; AFTER where it did not."""
     found = []
     for seed in range(streams):
-        chance = random.Random(f"found {name} {seed}")
+        chance = random.Random(f"{SEED} found {name} {seed}")
         watch = betting(sign)
         alarms(watch, [before(chance) for _ in range(known)])
         came = (at + 1 for at in range(AFTER) if watch(after(chance)))

@@ -135,7 +135,7 @@ def _looked_at(reading: Reading) -> str:
     seen = f"{reading.turns} turns of {reading.model} in {reading.visits} visits since {reading.since}"
     if reading.missing:
         return f"{seen}. {reading.missing} more visits are needed for a baseline of {BASELINE}."
-    return f"{seen}. " + ("" if reading.signals else "Nothing has changed.")
+    return f"{seen}." + ("" if reading.signals else " Nothing has changed.")
 
 
 def _commands(one: Found) -> None:
@@ -154,4 +154,5 @@ def _commands(one: Found) -> None:
 
 def _no_samples(one: Found) -> str:
     kept = f" Begin with the {one.kept} questions that 'askfit gaps' lists." if one.kept else ""
-    return f"{one.samples} is not there yet: write what visitors ask and what a good answer holds.{kept}"
+    write = "write what visitors ask and what a good answer holds, as docs/golden-samples.md says."
+    return f"{one.samples} is not there yet: {write}{kept}"
