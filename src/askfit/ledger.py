@@ -406,7 +406,7 @@ class Ledger:
         if told:
             await self.store.run(work)
 
-    async def answers(self, feature: str, since_ms: int = 0, most: int = 20_000) -> tuple[Told, ...]:
+    async def answers(self, feature: str, since_ms: int = 0, most: int = 5_000) -> tuple[Told, ...]:
         """The latest answers that models gave for a feature, with what they tell; oldest first."""
         values = {"feature": feature, "since": since_ms, "most": most}
 
