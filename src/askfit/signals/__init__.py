@@ -94,10 +94,10 @@ SIGNS = (
     Sign("coverage", "escalate", 0.3, _coverage, "passages found that the answer draws on", falls=True),
     Sign("abstains_despite_hit", "escalate", 0.1, _flag("despite_hit"), "abstentions though the site has an answer"),
     Sign("repairs", "escalate", 0.1, _repaired, "requirements left to the rules"),
-    Sign("contested_bands", "escalate", 0.1, _contested, "bands that your rows do not bear"),
+    Sign("contested_bands", "escalate", 0.1, _contested, "bands that your rows do not support"),
     Sign("too_much_feedback", "downgrade", 0.1, _rated("too_much"), "answers rated too much"),
     Sign("over_length", "downgrade", 0.1, _flag("over_length"), "answers longer than their question asks for"),
-    Sign("retracted", "downgrade", 0.1, _flag("retracted"), "answers with a sentence that the site does not bear"),
+    Sign("retracted", "downgrade", 0.1, _flag("retracted"), "answers with a sentence that the site does not cover"),
     Sign("stopped", "downgrade", 0.1, lambda one: float(one.stopped), "answers that visitors stopped"),
 )
 
