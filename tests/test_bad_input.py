@@ -276,7 +276,7 @@ def test_two_servers_on_one_sqlite_file_lose_no_row(make_site: MakeSite) -> None
 
 
 def _wait(url: str) -> None:
-    for _ in range(200):
+    for _ in range(600):
         try:
             with urllib.request.urlopen(url, timeout=2) as answer:
                 if answer.status == 200:

@@ -133,7 +133,7 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
             await task
 
 
-async def until(met: Callable[[], object], patience_s: float = 10.0) -> None:
+async def until(met: Callable[[], object], patience_s: float = 30.0) -> None:
     async with asyncio.timeout(patience_s):
         while not met():  # noqa: ASYNC110 - what is waited for happens in another thread or library
             await asyncio.sleep(0.005)

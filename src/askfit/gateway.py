@@ -266,6 +266,7 @@ class Gateway:
         try:
             await self._budget.reserve(attempt, run.call.prompt)
             provider = await self._provider(attempt.provider)
+            run.begun = time.perf_counter()  # importing an SDK is no wait for the model, and no fault of its
             stream = provider.stream(attempt.model.partition(":")[2], run.call)
             run.sent = True
             while run.finish is None:
