@@ -100,6 +100,17 @@ async def test_the_touchstone_is_moderate_because_the_platform_is_what_weighs(si
     assert "application side" in found.headline
 
 
+async def test_what_holds_a_verdict_down_is_the_first_misfit(site: Site) -> None:
+    """A language that is a must and plainly missing stands first under the misfits, and in the headline."""
+    posting = (SAMPLE / "postings" / "live-ops-product-lead.txt").read_text(encoding="utf-8")
+    barred = posting + "\n\n## Requirements\n\n- Fluent Korean (C1) is required\n"
+    found = await assess(site, barred)
+    assert found.verdict == "misfit"
+    assert "Korean" in found.headline
+    assert "Korean" in found.misfits[0].text
+    assert not any("Korean" in one.text for one in (await assess(site, posting)).misfits)
+
+
 async def test_everything_shown_can_be_traced(site: Site) -> None:
     """Quotes stand in the posting, evidence rows in the matrix at that level, shares sum to 1, no id points nowhere."""
     assert site.matrix

@@ -294,7 +294,7 @@ async def test_near_rows_make_no_strong(judged: Judge, site: Site) -> None:
     shown = {one.id: one for one in found.requirements}
     for one in lifted:
         assert shown[one.ask.id].band == "moderate"
-        assert "bear moderate" in shown[one.ask.id].reason
+        assert "support moderate" in shown[one.ask.id].reason
 
 
 def _rows_of(finding: Finding) -> set[int]:

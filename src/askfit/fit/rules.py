@@ -425,17 +425,21 @@ def _tally(findings: Sequence[Finding]) -> str:
 MOST_MISFITS = 5
 
 
-def misfits(findings: Sequence[Finding]) -> tuple[Misfit, ...]:
-    """The gaps that weigh, those of one kind of work together, each tied to its requirements."""
+def misfits(findings: Sequence[Finding], because: str = "") -> tuple[Misfit, ...]:
+    """What holds the verdict down, if anything; then the gaps that weigh, those of one kind of work together, each
+    tied to its requirements.
+    """
+    held = (Misfit(text=f"{_upper_first(because)}."),) if because else ()
     gaps = [finding for finding in findings if finding.band == "gap" and not finding.ask.soft]
     grouped: dict[str, list[Finding]] = defaultdict(list)
     for finding in gaps:
         grouped[_weak_domain(finding) or finding.ask.id].append(finding)
     heaviest = sorted(grouped.items(), key=lambda item: -sum(finding.ask.emphasis for finding in item[1]))
-    return tuple(
+    grouped_gaps = tuple(
         Misfit(text=_misfit(name, found), requirement_ids=tuple(finding.ask.id for finding in found))
-        for name, found in heaviest[:MOST_MISFITS]
+        for name, found in heaviest[: MOST_MISFITS - len(held)]
     )
+    return (*held, *grouped_gaps)
 
 
 def _weak_domain(finding: Finding) -> str:

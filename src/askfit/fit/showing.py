@@ -360,9 +360,9 @@ class Showing:
 
     def _misfits(self, draft: Draft) -> tuple[Misfit, ...]:
         """The judge's, each tied to requirements that exist; then the rules' where it gave none; then what it hid."""
-        given = self._known(draft.misfits) if self.judged else ()
+        given = (*rules.misfits((), self._because), *self._known(draft.misfits)) if self.judged else ()
         if "misfits" not in draft.settled or not self.judged:
-            given = (*given, *rules.misfits(self._findings))
+            given = (*given, *rules.misfits(self._findings, "" if given else self._because))
         given = given[:MOST_MISFITS]
         named = {id_ for misfit in given for id_ in misfit.requirement_ids if self._speaks_of(misfit, id_)}
         hidden = [finding for finding in self._findings if rules.is_must_gap(finding) and finding.ask.id not in named]
@@ -396,14 +396,18 @@ class Showing:
         return tuple(self.audit.findings.values())
 
     def _headline(self, verdict: Verdict) -> str:
-        held = self.audit.under.because if self._rated_by_rows.held else ""
-        return rules.headline(verdict, rules.gravity(self._findings, self.audit.index), self._findings, held)
+        return rules.headline(verdict, rules.gravity(self._findings, self.audit.index), self._findings, self._because)
 
     def _why(self) -> str:
         where = rules.gravity(self._findings, self.audit.index)
         judged = [audited.judged for audited in self.shown.values()] or self._judged_by_rows
         fragile = rules.is_fragile(judged, self.audit.under)
-        return rules.why(fragile, where, self._findings, self.audit.under.because if self._rated_by_rows.held else "")
+        return rules.why(fragile, where, self._findings, self._because)
+
+    @property
+    def _because(self) -> str:
+        """What holds the rules' verdict down; "" where nothing does."""
+        return self.audit.under.because if self._rated_by_rows.held else ""
 
     async def by_rules(self) -> AsyncIterator[str]:
         """The rules' judgement in the form that a model gives: what the built-in provider streams."""
@@ -413,7 +417,7 @@ class Showing:
             verdict,
             self._headline(verdict),
             self._why(),
-            rules.misfits(self._findings),
+            rules.misfits(self._findings, self._because),
             rules.questions(self._findings, self.audit.gates),
         ):
             yield piece
