@@ -271,7 +271,8 @@ def _models(comparison: Comparison) -> Table:
     for one in found:
         table.add_column(escape(one.model), justify="right", overflow="fold")
     for name, told in _rows(found).items():
-        table.add_row(name, *told)
+        if any(told):
+            table.add_row(name, *told)
     return table
 
 
@@ -285,7 +286,7 @@ def _rows(found: Sequence[ModelSums]) -> dict[str, list[str]]:
         **told,
         "words": [f"{one.words:.0f}" for one in found],
         "first word": [f"{one.ttft_ms:.0f} ms" for one in found],
-        "tokens a second": [f"{one.tokens_per_s:.0f}" for one in found],
+        "tokens a second": [f"{one.tokens_per_s:.0f}" if one.tokens_per_s else "" for one in found],
         "cost of all": [usd(round(one.cost_usd * NANOS_PER_USD)) for one in found],
     }
 

@@ -15,7 +15,7 @@ from askfit.compare.running import SPENT, Comparison, Pair
 from askfit.evals.samples import AskSample, Sample
 
 MOST_SHOWN = 12  # samples side by side on the page
-WIDTH, HEIGHT = 640, 200  # of a picture
+WIDTH, HEIGHT, LEFT = 640, 200, 56  # of a picture, and where its curves begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +268,7 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding
 h1{font-size:1.4rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{text-align:right;padding:.25rem .5rem;border-bottom:1px solid #8884;vertical-align:top}
-th{overflow-wrap:anywhere}
+th{overflow-wrap:break-word}
 th:first-child,td:first-child{text-align:left}
 .wide{overflow-x:auto}figure{margin:1rem 0}
 svg{width:100%;height:auto;max-width:40rem}
@@ -276,6 +276,7 @@ svg{width:100%;height:auto;max-width:40rem}
 rect.small{fill:#8aa}rect.tie{fill:#8884}rect.large{fill:#4682b4}
 .delta{stroke:#c60;stroke-dasharray:6 4}
 text{fill:currentColor;font-size:12px}
+@media(max-width:30rem){text{font-size:18px}}
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:1rem}
 .said{white-space:pre-wrap;overflow-wrap:anywhere;border-left:3px solid #8886;padding-left:.75rem}
 .short{opacity:.7;font-size:.9rem}
@@ -358,7 +359,7 @@ def _percent(share: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    above = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    above = "".join(f'<th scope="col">{escape(name).replace(":", ":<wbr>")}</th>' for name in head)
     below = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{above}</tr></thead><tbody>{below}</tbody></table></div>'
 
@@ -370,7 +371,7 @@ def _pair_html(pair: Pair) -> str:
         looks = [one for one in pair.path if one.metric == demand.metric]
         points = [(one.conversations, one.mean, one.low, one.high) for one in looks]
         low, high = pair.test.means[demand.metric].interval(pair.test.alpha)
-        line = f"the cheaper one may lose {demand.delta:.0%}" if demand.guard else f"it must be {demand.delta:.0%}"
+        line = f"the cheaper one may lose {demand.delta:.0%}" if demand.guard else f"it must reach {demand.delta:.0%}"
         told = f"{demand.metric}: the gain lies between {low:+.0%} and {high:+.0%}; {line} (dashed)"
         parts.append(f"<figure>{_picture(points, demand.delta, told)}<figcaption>{escape(told)}</figcaption></figure>")
     return "\n".join(parts)
@@ -381,14 +382,14 @@ def _picture(points: Sequence[tuple[int, float, float, float]], delta: float, to
     most = max((at for at, *_ in points), default=1)
 
     def place(at: int, value: float) -> str:
-        return f"{40 + (WIDTH - 50) * at / most:.1f},{HEIGHT / 2 - value * (HEIGHT / 2 - 10):.1f}"
+        return f"{LEFT + (WIDTH - LEFT - 10) * at / most:.1f},{HEIGHT / 2 - value * (HEIGHT / 2 - 10):.1f}"
 
     above = [place(at, high) for at, _, _, high in points]
     below = [place(at, low) for at, _, low, _ in reversed(points)]
     line = " ".join(place(at, mean) for at, mean, _, _ in points)
     levels = {name: HEIGHT / 2 - value * (HEIGHT / 2 - 10) for name, value in (("zero", 0.0), ("delta", delta))}
     rules = "".join(
-        f'<line class="{name}" x1="40" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>' for name, y in levels.items()
+        f'<line class="{name}" x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>' for name, y in levels.items()
     )
     marks = "".join(
         f'<text x="0" y="{HEIGHT / 2 - value * (HEIGHT / 2 - 10) + 4:.0f}">{mark}</text>'
