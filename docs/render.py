@@ -1,7 +1,8 @@
 """Run every `$ askfit …` in the ```console blocks of README.md and docs/, and put what it prints under it.
 
-Each block runs in a fresh copy of the sample site with no key. `--check` changes nothing and fails where a page differs.
-Times and temporary paths vary from run to run: they are written as `… ms` and `…/site`.
+Each block runs in a fresh copy of an example with no key: of the sample site, or of the one in EXAMPLES. `--check`
+changes nothing and fails where a page differs.
+Times, speeds and temporary paths vary from run to run: they are written as `… ms`, `…` and `…/site`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-VARYING = ((re.compile(r"\b\d+(\.\d+)? ms\b"), "… ms"), (re.compile(r"\S*/askfit-docs-\w+/"), "…/"))
+EXAMPLES = {"docs/compare.md": "compare"}
+VARYING = (
+    (re.compile(r"\b\d+(\.\d+)? ms\b"), "… ms"),
+    (re.compile(r"\S*/askfit-docs-\w+/"), "…/"),
+    (re.compile(r"^(first word|tokens a second) .*$", re.MULTILINE), r"\1   …"),
+)
 
 
 def run(command: str, folder: Path) -> str:
@@ -24,7 +31,7 @@ def run(command: str, folder: Path) -> str:
     keep = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC", "OPENAI", "ASKFIT"))}
     environ = keep | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "110", "NO_COLOR": "1"}
     done = subprocess.run(  # noqa: S602 - our own pages' own commands
-        command, shell=True, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False
+        command, shell=True, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False
     )
     text = done.stdout + done.stderr
     for pattern, stable in VARYING:
@@ -32,15 +39,15 @@ def run(command: str, folder: Path) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def render(block: str) -> str:
-    """A block with each command's output renewed."""
-    commands = [line for line in block.splitlines() if line.startswith("$ ")]
+def render(block: re.Match[str], example: str) -> str:
+    """A block with each command's output renewed, run in a copy of this example."""
+    commands = [line for line in block.group(1).splitlines() if line.startswith("$ ")]
     with tempfile.TemporaryDirectory(prefix="askfit-docs-") as folder:
-        site = Path(folder) / "site"
-        shutil.copytree(ROOT / "examples" / "site", site)
+        for name in {"site", example}:
+            shutil.copytree(ROOT / "examples" / name, Path(folder) / name)
         lines = []
         for command in commands:
-            lines += [command, *filter(None, [run(command.removeprefix("$ "), site)])]
+            lines += [command, *filter(None, [run(command.removeprefix("$ "), Path(folder) / example)])]
     return "```console\n" + "\n".join(lines) + "\n```"
 
 
@@ -49,7 +56,7 @@ def main() -> None:
     stale = []
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         text = page.read_text(encoding="utf-8")
-        fresh = BLOCK.sub(lambda match: render(match.group(1)), text)
+        fresh = BLOCK.sub(partial(render, example=EXAMPLES.get(str(page.relative_to(ROOT)), "site")), text)
         if fresh != text:
             stale.append(str(page.relative_to(ROOT)))
             if not check:

@@ -297,12 +297,12 @@ class Site:
     async def compared(self, *, models: Sequence[str] = (SMALL, LARGE), count: int = 60, **options: Any) -> Comparison:
         return await compare(self.settings, "ask", models, of_file(self.settings, count), **options)
 
-    def askfit(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def askfit(self, *args: str, columns: int = 200) -> subprocess.CompletedProcess[str]:
         kept = {name: at for name, at in os.environ.items() if not name.startswith(("ANTHROPIC", "OPENAI", "ASKFIT"))}
         return subprocess.run(
             [sys.executable, "-m", "askfit", "compare", *args],
             cwd=self.settings.root,
-            env=kept | {"NO_COLOR": "1", "COLUMNS": "200"} | keys(self.small, self.large),
+            env=kept | {"NO_COLOR": "1", "COLUMNS": str(columns)} | keys(self.small, self.large),
             capture_output=True,
             text=True,
             timeout=120,
@@ -365,6 +365,8 @@ async def test_a_model_that_embellishes_is_downgraded_from(opened: Opened) -> No
     small, large = sums(found)
     assert small.shares["faithfulness"] == 1.0 and (large.shares["faithfulness"] or 0) < 0.6
     assert small.shares["key points"] == large.shares["key points"] == 1.0
+    told = {(one.model, line) for one in found.outcomes for line in one.missed}
+    assert told == {(LARGE, "2 sentences were taken back: the site does not bear them")}, "the answers read alike"
 
 
 async def test_two_that_are_the_same_are_inconclusive_on_thirty_samples(opened: Opened) -> None:
@@ -765,6 +767,31 @@ def test_the_command_tells_the_verdict_writes_a_page_and_a_document(opened: Open
     assert (again.returncode, found["verdict"], found["model"]) == (0, "ESCALATE", LARGE)
     assert found["resumed"] == calls == site.calls
     assert {one["metric"] for one in found["pairs"][0]["metrics"]} == {"key points", "faithfulness"}
+
+
+def test_a_judge_stands_beside_the_verdict_on_the_command_line_and_the_page(opened: Opened) -> None:
+    """Two calls a pair over HTTP to a third model; its word comes after the metrics', and is not asked for again."""
+    site = opened(SHALLOW, INTEGRATING)
+    lengths = [SHALLOW, " ".join([SHALLOW] * 6)]  # as much shorter as longer than the fuller answer, in turn
+    bare = [
+        {"match": f"was {house} built", "text": lengths[at % 2].format(house=house, year=year)}
+        for at, (house, year, _) in enumerate(HOUSES)
+    ]
+    site.small.script = Script.of([*FAIR[:-1], *bare])
+    judge = "openai:gpt-5.1"
+    args = ("ask", "--models", f"{SMALL},{LARGE}", "--judge", judge, "--html", "report.html", "--resume")
+    done = site.askfit(*args, columns=80)
+    assert done.returncode == 0, done.stderr
+    first, beside = done.stdout.index("ESCALATE  Move ask"), done.stdout.index("ESCALATE by a judge, beside it")
+    assert first < beside and "not held against people" in " ".join(done.stdout.split())
+    assert SMALL in done.stdout and LARGE in done.stdout, "names are whole on a narrow screen"
+    html = (site.settings.root / "report.html").read_text(encoding="utf-8")
+    assert "By a judge: ESCALATE" in html and judge in html and "<script" not in html
+    calls = site.calls
+    found = json.loads(site.askfit(*args, "--json").stdout)
+    (told,) = found["judged"]
+    assert (told["judge"], told["verdict"], told["agreement"], told["failed"]) == (judge, "ESCALATE", 1.0, 0)
+    assert site.calls == calls == 2 * found["compared"] + 2 * told["judged"]
 
 
 @pytest.mark.parametrize(

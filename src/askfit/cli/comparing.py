@@ -236,13 +236,15 @@ def show(found: Found) -> None:
     comparison = found.comparison
     for one in found.blind:
         _show_blind(one, comparison)
-    for opinion in found.judged:
-        verdict = opinion.decision.verdict
-        out.print(f"[{COLOURS[verdict]}]{verdict}[/] by a judge: {escape(' '.join(opinion_told(opinion)))}\n")
     colour = COLOURS[comparison.verdict]
     out.print(f"[{colour}]{comparison.verdict}[/]  {escape(sentence(comparison))}")
     if more := needed_told(comparison):
         out.print(escape(more))
+    for opinion in found.judged:
+        verdict = opinion.decision.verdict
+        out.print(
+            f"\n[{COLOURS[verdict]}]{verdict}[/] by a judge, beside it: {escape(' '.join(opinion_told(opinion)))}"
+        )
     out.print()
     out.print(_models(comparison))
     for pair in comparison.pairs:
@@ -262,22 +264,31 @@ def _show_blind(one: Standing, comparison: Comparison) -> None:
 
 
 def _models(comparison: Comparison) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    """A column for each model, since names are long and there are few."""
     found = sums(comparison)
-    shares = list(dict.fromkeys(name for one in found for name in one.shares))
-    columns = ("model", "samples", *shares, "words", "first ms", "tokens/s", "cost")
-    for name in columns:
-        table.add_column(name, justify="left" if name == "model" else "right", no_wrap=name != "model")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
     for one in found:
-        table.add_row(*_row(one, shares))
+        table.add_column(escape(one.model), justify="right", overflow="fold")
+    for name, told in _rows(found).items():
+        if any(told):
+            table.add_row(name, *told)
     return table
 
 
-def _row(one: ModelSums, shares: Sequence[str]) -> list[str]:
-    given = [one.shares.get(name) for name in shares]
-    told = ["" if share is None else f"{share:.0%}" for share in given]
-    waits = [f"{one.words:.0f}", f"{one.ttft_ms:.0f}", f"{one.tokens_per_s:.0f}"]
-    return [escape(one.model), str(one.said), *told, *waits, usd(round(one.cost_usd * NANOS_PER_USD))]
+def _rows(found: Sequence[ModelSums]) -> dict[str, list[str]]:
+    shares = dict.fromkeys(name for one in found for name in one.shares)
+    told = {
+        name: ["" if (share := one.shares.get(name)) is None else f"{share:.0%}" for one in found] for name in shares
+    }
+    return {
+        "answers": [str(one.said) for one in found],
+        **told,
+        "words": [f"{one.words:.0f}" for one in found],
+        "first word": [f"{one.ttft_ms:.0f} ms" for one in found],
+        "tokens a second": [f"{one.tokens_per_s:.0f}" if one.tokens_per_s else "" for one in found],
+        "cost of all": [usd(round(one.cost_usd * NANOS_PER_USD)) for one in found],
+    }
 
 
 def _metrics(pair: Pair) -> Table:

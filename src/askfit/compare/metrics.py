@@ -57,10 +57,11 @@ def of_answer(
 ) -> Outcome:
     """An answer of a chat. `signals`: what the run's ledger was told of it."""
     scores = score_answer(sample, given, corpus)
+    taken = (signals.retracted or 0) if signals else 0
     words = len(given.answer.split())
     shares = {
         "key points": scores["key_points"].share,
-        GUARD: _borne(sample, given, scores, signals),
+        GUARD: _borne(sample, given, scores, taken),
         "citations": scores["citations"].share,
         "length": scores["length"].share,
         "whole": float(all(notice.code != "truncated" for notice in given.notices)),
@@ -70,7 +71,7 @@ def of_answer(
         model,
         repeat,
         shares,
-        _missed(scores.values()),
+        (*_missed(scores.values()), *_taken_told(taken)),
         given.answer,
         words=words,
         excess_words=max(0, words - (sample.max_words or MOST_WORDS)),
@@ -81,16 +82,23 @@ def of_answer(
     )
 
 
-def _borne(sample: AskSample, given: Answer, scores: dict[str, Score], signals: Signals | None) -> float:
+def _borne(sample: AskSample, given: Answer, scores: dict[str, Score], taken: int) -> float:
     """The share of its sentences that the site bears: what was held back or taken back counts against it.
 
     Nothing of it where the site does not answer and it did, or where it said what may never be said.
     """
     if scores["must_not"].share not in (None, 1.0) or (not sample.answerable and not given.abstained):
         return 0.0
-    taken = (signals.retracted or 0) if signals else 0
     shown = 0 if given.abstained else len(given.sentences)
     return shown / (shown + taken) if taken else 1.0
+
+
+def _taken_told(taken: int) -> tuple[str, ...]:
+    """Visitors do not see what was taken back, so two answers may read alike that were not: it is said."""
+    if not taken:
+        return ()
+    said = "one sentence was taken back: the site does not bear it"
+    return (said if taken == 1 else f"{taken} sentences were taken back: the site does not bear them",)
 
 
 def of_assessment(sample: FitSample, model: str, repeat: int, given: Assessment, signals: Signals | None) -> Outcome:

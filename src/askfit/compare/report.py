@@ -15,7 +15,7 @@ from askfit.compare.running import SPENT, Comparison, Pair
 from askfit.evals.samples import AskSample, Sample
 
 MOST_SHOWN = 12  # samples side by side on the page
-WIDTH, HEIGHT = 640, 200  # of a picture
+WIDTH, HEIGHT, LEFT = 640, 200, 56  # of a picture, and where its curves begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ def unmeasured(comparison: Comparison) -> tuple[str, ...]:
     """What the comparison does not know, said plainly."""
     told = [
         "Not measured: tone, style, and what no key point or band of the samples asks for.",
-        "An interval leaves out the true gain at no moment with more than "
-        f"{comparison.pairs[0].test.alpha:.1%} on a side, however often it is looked at.",
+        f"Each end of an interval is wrong with a chance of at most {comparison.pairs[0].test.alpha:.1%}, "
+        "however often one looks.",
     ]
     if not comparison.has_current:
         told.append(f"The feature has none of these models: it is taken as if it had {comparison.current}.")
@@ -134,8 +134,9 @@ def blind_sentence(one: Standing, feature: str) -> str:
         "INCONCLUSIVE": "Nothing is proven yet.",
     }[one.decision.verdict]
     wins = f"{one.large} {_times(one.wins[one.large])} and {one.small} {_times(one.wins[one.small])}"
+    ties = {0: "none was a tie", 1: "one was a tie"}.get(one.ties, f"{one.ties} were ties")
     same = f" Another {one.same} were equal word for word and count as ties." if one.same else ""
-    return f"{what} You judged {one.judged} pairs and preferred {wins}; {one.ties} were ties.{same}"
+    return f"{what} You judged {one.judged} pairs and preferred {wins}; {ties}.{same}"
 
 
 def _times(count: int) -> str:
@@ -154,9 +155,12 @@ def blind_told(one: Standing, delta: float) -> tuple[str, ...]:
     both = one.agreement
     told.append(
         f"Where both you and the metrics prefer one answer ({_times(both.alike + both.opposite)}), you agree "
-        f"{_times(both.alike)}. You alone saw a difference {_times(both.only_picked)}, the metrics alone "
-        f"{_times(both.only_measured)}."
+        f"{_times(both.alike)}."
     )
+    if both.only_picked or both.only_measured:
+        told.append(
+            f"You alone saw a difference {_times(both.only_picked)}, the metrics alone {_times(both.only_measured)}."
+        )
     verdict, automatic = one.decision.verdict, one.automatic
     if "INCONCLUSIVE" not in (verdict, automatic) and verdict != automatic:
         told.append(f"Your picks say {verdict}, the metrics {automatic}: read the samples before you change anything.")
@@ -263,7 +267,8 @@ STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.4rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{text-align:right;padding:.25rem .5rem;border-bottom:1px solid #8884}
+th,td{text-align:right;padding:.25rem .5rem;border-bottom:1px solid #8884;vertical-align:top}
+th{overflow-wrap:break-word}
 th:first-child,td:first-child{text-align:left}
 .wide{overflow-x:auto}figure{margin:1rem 0}
 svg{width:100%;height:auto;max-width:40rem}
@@ -271,9 +276,10 @@ svg{width:100%;height:auto;max-width:40rem}
 rect.small{fill:#8aa}rect.tie{fill:#8884}rect.large{fill:#4682b4}
 .delta{stroke:#c60;stroke-dasharray:6 4}
 text{fill:currentColor;font-size:12px}
+@media(max-width:30rem){text{font-size:18px}}
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:1rem}
 .said{white-space:pre-wrap;overflow-wrap:anywhere;border-left:3px solid #8886;padding-left:.75rem}
-.short{color:#888;font-size:.9rem}
+.short{opacity:.7;font-size:.9rem}
 """
 
 
@@ -331,15 +337,21 @@ def _judged_html(one: Opinion) -> str:
 
 
 def _models_html(found: Sequence[ModelSums]) -> str:
-    names = list(dict.fromkeys(name for one in found for name in one.shares))
-    head = ["model", "answers", *names, "words", "over", "first ms", "all ms", "tokens/s", "cost", "stable"]
-    rows = []
-    for one in found:
-        shares = [_percent(one.shares.get(name)) for name in names]
-        waits = [f"{one.ttft_ms:.0f}", f"{one.total_ms:.0f}", f"{one.tokens_per_s:.0f}", f"${one.cost_usd:.4f}"]
-        lengths = [f"{one.words:.0f}", f"{one.excess_words:.0f}"]
-        rows.append([one.model, str(one.said), *shares, *lengths, *waits, _percent(one.stability)])
-    return _table(head, rows)
+    """A column for each model: names are long, and there are few."""
+    names = dict.fromkeys(name for one in found for name in one.shares)
+    rows = {
+        "answers": [str(one.said) for one in found],
+        **{name: [_percent(one.shares.get(name)) for one in found] for name in names},
+        "same verdict when asked again": [_percent(one.stability) for one in found],
+        "words": [f"{one.words:.0f}" for one in found],
+        "words too many": [f"{one.excess_words:.0f}" for one in found],
+        "first word": [f"{one.ttft_ms:.0f} ms" for one in found],
+        "whole answer": [f"{one.total_ms:.0f} ms" for one in found],
+        "tokens a second": [f"{one.tokens_per_s:.0f}" for one in found],
+        "cost of all": [f"${one.cost_usd:.4f}" for one in found],
+    }
+    told = [[name, *cells] for name, cells in rows.items() if any(cells)]
+    return _table(["", *(one.model for one in found)], told)
 
 
 def _percent(share: float | None) -> str:
@@ -347,7 +359,7 @@ def _percent(share: float | None) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    above = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    above = "".join(f'<th scope="col">{escape(name).replace(":", ":<wbr>")}</th>' for name in head)
     below = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{above}</tr></thead><tbody>{below}</tbody></table></div>'
 
@@ -359,8 +371,8 @@ def _pair_html(pair: Pair) -> str:
         looks = [one for one in pair.path if one.metric == demand.metric]
         points = [(one.conversations, one.mean, one.low, one.high) for one in looks]
         low, high = pair.test.means[demand.metric].interval(pair.test.alpha)
-        word = "guard" if demand.guard else "delta"
-        told = f"{demand.metric}: the gain lies between {low:+.0%} and {high:+.0%}; {word} {demand.delta:.0%}"
+        line = f"the cheaper one may lose {demand.delta:.0%}" if demand.guard else f"it must reach {demand.delta:.0%}"
+        told = f"{demand.metric}: the gain lies between {low:+.0%} and {high:+.0%}; {line} (dashed)"
         parts.append(f"<figure>{_picture(points, demand.delta, told)}<figcaption>{escape(told)}</figcaption></figure>")
     return "\n".join(parts)
 
@@ -370,21 +382,25 @@ def _picture(points: Sequence[tuple[int, float, float, float]], delta: float, to
     most = max((at for at, *_ in points), default=1)
 
     def place(at: int, value: float) -> str:
-        return f"{40 + (WIDTH - 50) * at / most:.1f},{HEIGHT / 2 - value * (HEIGHT / 2 - 10):.1f}"
+        return f"{LEFT + (WIDTH - LEFT - 10) * at / most:.1f},{HEIGHT / 2 - value * (HEIGHT / 2 - 10):.1f}"
 
     above = [place(at, high) for at, _, _, high in points]
     below = [place(at, low) for at, _, low, _ in reversed(points)]
     line = " ".join(place(at, mean) for at, mean, _, _ in points)
     levels = {name: HEIGHT / 2 - value * (HEIGHT / 2 - 10) for name, value in (("zero", 0.0), ("delta", delta))}
     rules = "".join(
-        f'<line class="{name}" x1="40" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>' for name, y in levels.items()
+        f'<line class="{name}" x1="{LEFT}" x2="{WIDTH}" y1="{y:.1f}" y2="{y:.1f}"/>' for name, y in levels.items()
     )
     marks = "".join(
-        f'<text x="0" y="{HEIGHT / 2 - value * (HEIGHT / 2 - 10) + 4:.0f}">{value:+.0%}</text>' for value in (-1, 0, 1)
+        f'<text x="0" y="{HEIGHT / 2 - value * (HEIGHT / 2 - 10) + 4:.0f}">{mark}</text>'
+        for value, mark in ((-1, "-100%"), (0, "0%"), (1, "+100%"))
     )
-    drawn = f'<polygon class="band" points="{" ".join(above + below)}"/><polyline class="mean" points="{line}"/>'
+    counted = "1 conversation" if most == 1 else f"{most} conversations"
+    marks += f'<text x="{WIDTH}" y="{HEIGHT - 2}" text-anchor="end">{counted}</text>'
+    band = f'<polygon class="band" points="{" ".join(above + below)}"/>'
+    mean = f'<polyline class="mean" points="{line}"/>'
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">{rules}{drawn}{marks}</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(told)}">{band}{rules}{mean}{marks}</svg>'
         if points
         else ""
     )

@@ -245,9 +245,12 @@ class Test:
 
     def _proven(self, names: Sequence[str], side: Side) -> str:
         than = "more" if side == "above" else "less"
-        told = [f"{self.means[name].mean:+.1%} in {name}" for name in names]
-        deltas = {f"{self.means[name].delta:.0%}": None for name in names}
-        return f"The large model gains {_and(told)}, proven {than} than {_and(tuple(deltas))}."
+        means = [self.means[name] for name in names]
+        told = [
+            f"{mean.mean:+.1%} in {name} (proven {than} than {mean.delta:.0%})"
+            for name, mean in zip(names, means, strict=True)
+        ]
+        return f"The large model's gain: {_and(told)}."
 
     def _open(self, unproven: Sequence[Demand]) -> str:
         if not any(mean.n for mean in self.means.values()):
