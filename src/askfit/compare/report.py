@@ -276,7 +276,7 @@ svg{width:100%;height:auto;max-width:40rem}
 rect.small{fill:#8aa}rect.tie{fill:#8884}rect.large{fill:#4682b4}
 .delta{stroke:#c60;stroke-dasharray:6 4}
 text{fill:currentColor;font-size:12px}
-@media(max-width:30rem){text{font-size:18px}}
+@media(max-width:30rem){text{font-size:18px}th,td{padding:.25rem .3rem}th{font-size:.8rem}}
 .sides{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:1rem}
 .said{white-space:pre-wrap;overflow-wrap:anywhere;border-left:3px solid #8886;padding-left:.75rem}
 .short{opacity:.7;font-size:.9rem}
