@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from askfit.config import Settings
 from askfit.errors import BudgetSpent, LimitExceeded, SettingsError
-from askfit.ledger import Attempt, Caps, Ledger
+from askfit.ledger import Attempt, Bounds, Caps, Ledger
 from askfit.models import max_cost_nanos
 from askfit.types import NANOS_PER_USD, Prompt
 
@@ -110,10 +110,18 @@ class Budget:
         self._contact = settings.site.contact.removeprefix("mailto:")
         self._ledger = ledger
 
-    async def reserve(self, attempt: Attempt, prompt: Prompt) -> None:
-        """Hold the most that the call can cost, nothing if it is free; BudgetSpent where that would pass the budget."""
+    async def reserve(self, attempt: Attempt, prompt: Prompt, own: Bounds | None = None) -> None:
+        """Hold the most that the call can cost, nothing if it is free; BudgetSpent where that would pass the budget.
+
+        Bounds of the call's `own` hold for free calls too.
+        """
         most_nanos = max_cost_nanos(attempt.model, prompt, batch=attempt.batch)
-        if most_nanos and (span := await self._ledger.reserve(attempt, most_nanos, self._caps)):
+        if not most_nanos and not own:
+            return
+        span = await self._ledger.reserve(attempt, most_nanos, self._caps, own)
+        if span == "own":
+            raise BudgetSpent("own_bound_passed", "What such calls may come to in a day is spent.")
+        if span:
             raise BudgetSpent(
                 "budget_spent",
                 f"The site's AI budget is spent {SPANS[span]}.",

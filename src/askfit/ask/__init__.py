@@ -27,6 +27,7 @@ preset     a chat whose questions the owner has chosen
 reuse      answers to what every visitor asks alike, kept for a while
 lengths    how long an answer may be
 telling    what an answer tells of the model that gave it
+shape      is it to be found in one place, or to be weighed from many?
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from askfit.ask.ground import Ground
 from askfit.ask.ground.evidence import evidence
 from askfit.ask.judging import Judge
 from askfit.ask.passages import passages
-from askfit.ask.prompt import Shared, builtin_only, fits, make_prompt
+from askfit.ask.prompt import Shared, builtin_only, fits, make_prompt, uncached
 from askfit.ask.question import (
     MOST_CHARACTERS,
     MOST_TURNS,
@@ -59,13 +60,15 @@ from askfit.ask.question import (
     conversation_id,
     understand,
 )
+from askfit.ask.shape import shape_of
 from askfit.errors import AskfitError, ProviderError
 from askfit.ledger import Signals
-from askfit.routing import BUILTIN
+from askfit.routing import BUILTIN, model_of
 from askfit.site import Site
 from askfit.text import sentences
 from askfit.types import (
     NANOS_PER_USD,
+    Ahead,
     Answer,
     AskDone,
     Call,
@@ -275,8 +278,17 @@ def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:
         for piece in refusal or await asyncio.to_thread(_said, site, asked):
             yield piece
 
-    only = BUILTIN if asked.refused else ""
-    return Call(feature, secrets.token_urlsafe(16), prompt, builtin, visitor, only)
+    only, ahead = (BUILTIN, None) if asked.refused else ("", _ahead(site, feature, asked, prompt))
+    return Call(feature, secrets.token_urlsafe(16), prompt, builtin, visitor, only, ahead)
+
+
+def _ahead(site: Site, feature: str, asked: Question, prompt: Prompt) -> Ahead | None:
+    """Who is asked first where the owner lets turns of synthesis go to another model, and this is one."""
+    escalation = site.settings.features[feature].escalation
+    if not escalation or asked.hostile or builtin_only(site, feature) or shape_of(asked.text) != "synthesis":
+        return None
+    model = model_of(site.settings, escalation.model)
+    return Ahead(model, uncached(prompt), round(escalation.per_day_usd * NANOS_PER_USD), escalation.most_share)
 
 
 def _judge(site: Site, asked: Question, call: Call) -> Judge:
