@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from fastapi import FastAPI
-from sqlalchemy import text as sql
 
 from askfit.ask.shape import shape_of, why_synthesis
 from askfit.config import Settings
@@ -20,63 +15,16 @@ from askfit.errors import SettingsError
 from askfit.evals import evaluate, read_samples
 from askfit.providers.scripted import Script, ScriptedServer
 from askfit.routing import check_model_names
-from askfit.web import create_app
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from cases.shape import halves
 
 SMALL, LARGE = "anthropic:claude-haiku-4-5", "anthropic:claude-sonnet-4-6"
-PAGE = (
-    "# Ann\nAnn leads a team of four in Lisbon. She shipped the Harbor game in 2021.\n\n"
-    "## Work\nAnn tested games at Quillfen for two years."
-)
+PAGE = "# Ann\nAnn leads a team of four in Lisbon."
 PLAIN = "Where does Ann lead a team?"
 WEIGHS = "Based on everything here, would she be good at leading a team of forty?"
 ESCALATION = "\n[features.ask.escalation]\n"
 MakeSite = Callable[..., Settings]
-
-
-@dataclass
-class Visiting:
-    app: FastAPI
-    client: httpx2.AsyncClient
-    model: ScriptedServer
-
-    async def ask(self, question: str) -> dict[str, Any]:
-        given = await self.client.post("/ask-ai", json={"question": question}, headers={"accept": "application/json"})
-        assert given.status_code == 200, given.text
-        answer: dict[str, Any] = given.json()
-        return answer
-
-    async def rows(self) -> list[dict[str, Any]]:
-        order = sql("SELECT * FROM calls ORDER BY rowid")
-        store = self.app.state.site.ledger.store
-        rows: list[dict[str, Any]] = await store.read(lambda one: [dict(row) for row in one.execute(order).mappings()])
-        return rows
-
-    @property
-    def asked(self) -> list[str]:
-        """The models that were called, in order."""
-        return [f"anthropic:{seen.body['model']}" for seen in self.model.requests]
-
-
-@pytest.fixture
-def visit(make_site: MakeSite, model: ScriptedServer) -> Callable[[str], Any]:
-    """`async with visit(more_toml) as there:` a small site behind its app, the wires on loopback."""
-
-    @asynccontextmanager
-    async def opened(more_toml: str) -> AsyncIterator[Visiting]:
-        environ = {"ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": model.url}
-        often = "\n[limits]\nper_visitor_per_minute = 1000\nper_visitor_per_day = 1000\n"
-        app = create_app(make_site({"content/about.md": PAGE}, more_toml + often, environ))
-        transport = httpx2.ASGITransport(app=app, client=("203.0.113.7", 4321))
-        async with (
-            app.router.lifespan_context(app),
-            httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client,
-        ):
-            yield Visiting(app, client, model)
-
-    return opened
 
 
 # ---------------------------------------------------------------- which ones

@@ -104,8 +104,10 @@ SPANS = {"day": "for today", "month": "for this month"}
 class Budget:
     """The owner's money: what a call may cost at most is held in the ledger before the call is made."""
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, own: Bounds | None = None) -> None:
+        """With `own` bounds every call keeps to these too."""
         bounds = settings.file.budget
+        self._own = own
         self._caps = Caps(round(bounds.per_day_usd * NANOS_PER_USD), round(bounds.per_month_usd * NANOS_PER_USD))
         self._contact = settings.site.contact.removeprefix("mailto:")
         self._ledger = ledger
@@ -115,6 +117,7 @@ class Budget:
 
         Bounds of the call's `own` hold for free calls too.
         """
+        own = own or self._own
         most_nanos = max_cost_nanos(attempt.model, prompt, batch=attempt.batch)
         if not most_nanos and not own:
             return

@@ -76,6 +76,8 @@ def check_model_names(settings: Settings) -> None:
             _check(settings, model_of(settings, model), f"{file} [features.{name}]")
         if feature.escalation:
             _check_other(settings, feature, feature.escalation.model, f"{file} [features.{name}.escalation]")
+        if feature.shadow:
+            _check_other(settings, feature, feature.shadow.model, f"{file} [features.{name}.shadow]")
 
 
 def _check_other(settings: Settings, feature: Feature, name: str, place: str) -> None:

@@ -356,6 +356,17 @@ class Answer(Seen):
     total_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A visitor's turn, after its last event: held in memory, for who goes on from it."""
+
+    feature: str
+    question: str  # as it was understood
+    history: tuple[tuple[str, str], ...]  # earlier questions and answers
+    answer: Answer
+    retracted: int  # sentences that were held back or taken back
+
+
 class Evidence(Seen):
     """A row of the matrix that bears on a requirement.
 

@@ -70,6 +70,7 @@ from askfit.types import (
     NANOS_PER_USD,
     Ahead,
     Answer,
+    Answered,
     AskDone,
     Call,
     Citation,
@@ -144,16 +145,26 @@ async def stream(
             yield event
         return
     fold = _Fold()
-    async with aclosing(_answered(site, asked, call, judge, conversation, wait, bare)) as events:
+    async with aclosing(_answered(site, asked, call, judge, conversation, wait, bare, fold)) as events:
         async for event in events:
             _add(fold, event)
             if hours and isinstance(event, AskDone) and (worth := _worth_keeping(fold, event)):
                 reuse.keep(shared, key, worth)
             yield event
+    if site.after and fold.done:
+        turns = tuple((turn.question, turn.answer) for turn in asked.history)
+        site.after(Answered(feature, asked.text, turns, _answer(fold), fold.retracted))
 
 
 async def _answered(
-    site: Site, asked: Question, call: Call, judge: Judge, conversation: str | None, wait: _Wait, bare: bool
+    site: Site,
+    asked: Question,
+    call: Call,
+    judge: Judge,
+    conversation: str | None,
+    wait: _Wait,
+    bare: bool,
+    fold: _Fold,
 ) -> AsyncGenerator[Event, None]:
     """One answer of whoever the gateway finds."""
     reading = Reading(site.corpus.sections, judge)
@@ -177,6 +188,7 @@ async def _answered(
                         for event in wait.over(reading.feed(text)):
                             yield event
                     case Settled() if opened:
+                        fold.retracted = reading.retracted
                         *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, wait, item, bare)
                         for event in ending:
                             yield event
@@ -462,7 +474,7 @@ def _attached(site: Site, text: str) -> list[Citation]:
 
 @dataclass(slots=True)
 class _Fold:
-    """A stream's events, as they add up to one answer."""
+    """A stream's events, as they add up to one answer; and what it held back."""
 
     start: Start | None = None
     text: str = ""
@@ -470,6 +482,7 @@ class _Fold:
     notices: list[Notice] = field(default_factory=list)
     done: AskDone | None = None
     failed: Failed | None = None
+    retracted: int = 0
 
 
 async def answer(
