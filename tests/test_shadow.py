@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from askfit.cli import main
@@ -19,6 +20,7 @@ from askfit.config import Settings
 from askfit.errors import SettingsError, UsageError
 from askfit.providers.scripted import Script, ScriptedServer
 from askfit.routing import check_model_names
+from conftest import Serve
 
 SMALL, LARGE = "anthropic:claude-haiku-4-5", "anthropic:claude-sonnet-4-6"
 PAGE = "# Ann\nAnn leads a team of four in Lisbon."
@@ -93,6 +95,22 @@ async def test_the_visitor_has_the_answer_before_and_a_server_that_ends_leaves_n
     with closing(sqlite3.connect(ledger)) as store:
         rows = store.execute("SELECT feature, state, outcome FROM calls ORDER BY rowid").fetchall()
     assert rows == [("ask", "settled", "ok"), ("ask.shadow", "settled", "cancelled")]
+
+
+async def test_a_server_that_is_told_to_stop_stops(make_site: MakeSite, model: ScriptedServer, serve: Serve) -> None:
+    """`askfit serve`, ended by its signal while the other model hangs, has served its visitor and keeps whole pairs."""
+    first = {"text": "Ann leads a team of four in Lisbon. [[1]]", "times": 3}
+    model.script = Script.of([first, {"fault": "silent"}])
+    settings = make_site({"content/about.md": PAGE}, SHADOW)
+    with serve(settings.path, {"ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": model.url}) as served:
+        async with httpx2.AsyncClient(base_url=served.url, timeout=PATIENCE_S) as client:
+            for number in range(2):
+                given = await client.post("/ask-ai", json={"question": f"{PLAIN} {number}"})
+                assert "Lisbon" in given.json()["answer"]
+                await until(lambda number=number: len(model.requests) == 2 * number + 2)
+    found = journal_of(settings, "ask").read_text(encoding="utf-8")
+    assert found.endswith("\n")
+    assert [json.loads(line)["model"] for line in found.splitlines()] == [SMALL, LARGE]
 
 
 async def test_visitors_read_the_same_with_it_and_without(make_site: MakeSite, visit: Any) -> None:
