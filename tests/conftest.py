@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -9,11 +10,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +23,8 @@ from askfit.config import Settings, load_settings
 from askfit.providers.scripted import ScriptedServer
 
 if TYPE_CHECKING:
+    import httpx2
+    from fastapi import FastAPI
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
@@ -185,3 +188,67 @@ def model(scripted_server: ScriptedServer) -> ScriptedServer:
     """The same, faithful again and with nothing asked yet."""
     scripted_server.reset()
     return scripted_server
+
+
+VISITED = (
+    "# Ann\nAnn leads a team of four in Lisbon. She shipped the Harbor game in 2021.\n\n"
+    "## Work\nAnn tested games at Quillfen for two years."
+)
+
+
+@dataclass
+class Visiting:
+    """A small site behind its app, its models on loopback."""
+
+    app: FastAPI
+    client: httpx2.AsyncClient
+    model: ScriptedServer
+
+    async def ask(self, question: str, **more: Any) -> dict[str, Any]:
+        body = {"question": question, **more}
+        given = await self.client.post("/ask-ai", json=body, headers={"accept": "application/json"})
+        assert given.status_code == 200, given.text
+        answer: dict[str, Any] = given.json()
+        return answer
+
+    async def rows(self) -> list[dict[str, Any]]:
+        """The ledger's calls, oldest first."""
+        from sqlalchemy import text as sql
+
+        order = sql("SELECT * FROM calls ORDER BY rowid")
+        store = self.app.state.site.ledger.store
+        rows: list[dict[str, Any]] = await store.read(lambda one: [dict(row) for row in one.execute(order).mappings()])
+        return rows
+
+    @property
+    def shadowing(self) -> bool:
+        """Is a turn being asked of another model in the background?"""
+        return any(task.get_name() == "askfit shadow" for task in asyncio.all_tasks())
+
+    @property
+    def asked(self) -> list[str]:
+        """The models that were called, in order."""
+        return [f"anthropic:{seen.body['model']}" for seen in self.model.requests]
+
+
+@pytest.fixture
+def visit(make_site: Callable[..., Settings], model: ScriptedServer) -> Callable[[str], Any]:
+    """`async with visit(more_toml) as there:` a small site behind its app, the wires on loopback."""
+
+    @asynccontextmanager
+    async def opened(more_toml: str) -> AsyncIterator[Visiting]:
+        import httpx2
+
+        environ = {"ANTHROPIC_API_KEY": "sk-test", "ANTHROPIC_BASE_URL": model.url}
+        often = "\n[limits]\nper_visitor_per_minute = 1000\nper_visitor_per_day = 1000\n"
+        from askfit.web import create_app
+
+        app = create_app(make_site({"content/about.md": VISITED}, more_toml + often, environ))
+        transport = httpx2.ASGITransport(app=app, client=("203.0.113.7", 4321))
+        async with (
+            app.router.lifespan_context(app),
+            httpx2.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client,
+        ):
+            yield Visiting(app, client, model)
+
+    return opened

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from askfit.config import Settings
-from askfit.ledger import SCHEMA, Attempt, Caps, Erased, Ledger, Outcome, Signals
+from askfit.ledger import SCHEMA, Attempt, Bounds, Caps, Erased, Ledger, Outcome, Signals
 from askfit.store import open_store
 from askfit.types import Usage
 from conftest import POSTGRES_URL
@@ -246,6 +246,36 @@ async def check_sums_anew(settings: Settings) -> None:
 async def test_calls_that_an_older_server_wrote_are_counted_at_the_next_purge(make_site: MakeSite) -> None:
     """Rows without a sum, such as a server writes that is not upgraded yet, count after a day or a restart at most."""
     await check_sums_anew(make_site({}))
+
+
+async def check_own_bounds(settings: Settings) -> None:
+    clock = Clock()
+    async with opened(settings, clock) as ledger:
+        own = Bounds(day_nanos=100, most_share=0.5)
+        large = {"model": "anthropic:large"}
+        assert await ledger.reserve(attempt("a", **large), 60, AMPLE, own) is None
+        assert await ledger.reserve(attempt("b", **large), 10, AMPLE, own) == "own", "one of one turn is past a half"
+        assert await ledger.reserve(attempt("c"), 900, AMPLE) is None
+        assert await ledger.reserve(attempt("d", **large, fell_back_from="anthropic:m"), 500, AMPLE) is None
+        assert await ledger.reserve(attempt("e", **large), 41, AMPLE, own) == "own"
+        assert await ledger.reserve(attempt("f", **large, feature="other"), 41, AMPLE, own) is None
+        await ledger.settle(attempt("a", **large), outcome(30))
+        assert await ledger.reserve(attempt("e", **large), 71, AMPLE, own) == "own"
+        reserved = [ledger.reserve(attempt(f"g{at}", **large), 70, AMPLE, own) for at in range(4)]
+        assert sorted(map(str, await asyncio.gather(*reserved))) == ["None", "own", "own", "own"]
+        clock.now += 86_400
+        assert await ledger.reserve(attempt("h", **large), 100, AMPLE, own) is None
+
+
+async def test_calls_of_one_kind_keep_to_their_own_bounds(make_site: MakeSite) -> None:
+    """A day's sum and share hold for one feature's first calls to one model, not for fallbacks."""
+    await check_own_bounds(make_site({}))
+
+
+@pytest.mark.postgres
+async def test_calls_of_one_kind_keep_to_their_own_bounds_on_postgresql(postgres: Settings) -> None:
+    """The same where the sums are another database's."""
+    await check_own_bounds(postgres)
 
 
 @pytest.mark.postgres

@@ -126,6 +126,22 @@ class Shape(Table):
     latency_felt: bool = True
 
 
+class Escalation(Table):
+    """When a single turn of a chat goes to another model: a question of synthesis, within two bounds of a day (UTC)."""
+
+    model: str = "large"
+    most_share: float = Field(default=0.2, gt=0, le=1)  # of the day's turns
+    per_day_usd: float = Field(default=0.20, gt=0, le=MOST_USD)
+
+
+class Shadow(Table):
+    """Which turns of a chat another model answers too, unseen, to be compared, and for how much a day (UTC)."""
+
+    model: str = "large"
+    share: float = Field(default=0.05, gt=0, le=1)  # of the turns
+    per_day_usd: float = Field(default=0.10, gt=0, le=MOST_USD)
+
+
 Work = Literal["chat", "choices", "assessment", "form"]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
 # Keys that only some ways of working have: key → (which, what is said elsewhere).
@@ -135,6 +151,8 @@ BELONGS: Mapping[str, tuple[tuple[Work, ...], str]] = {
     "choices": (("choices",), "belongs to a chat: an assessment is given a text"),
     "output": (("form",), "belongs to an assessment: a chat answers in sentences"),
     "reads": (("form",), "belongs to an assessment with output: a chat reads the corpus, a fit check the matrix"),
+    "escalation": (("chat",), "belongs to a chat in which visitors ask: elsewhere every turn has the same shape"),
+    "shadow": (("chat",), "belongs to a chat in which visitors ask: for the others there is askfit compare"),
     "prompt": (("chat", "choices", "form"), "needs output beside it: a fit check's own prompt and form go together"),
 }
 FORMS_OF_KEYS = {"prompt": 'prompt = "prompts/NAME.md"', "reads": 'reads = ["matrix", "corpus"], or one of them'}
@@ -163,6 +181,8 @@ class Feature(Table):
     reuse_hours: float = Field(default=0, ge=0, le=24 * 31)  # of a choice: for how long its answer is given again
     output: str = ""  # of an assessment: a JSON Schema, the form that is filled in place of a verdict
     reads: tuple[Literal["matrix", "corpus"], ...] = ()  # of such a form: what it is filled from
+    escalation: Escalation | None = None  # of a chat: which turns another model answers
+    shadow: Shadow | None = None  # of a chat: which turns another model answers too, unseen
     shape: Shape
 
     @property
@@ -198,6 +218,8 @@ class Feature(Table):
             raise ValueError("off_limits belongs to a chat: an assessment is asked nothing")
         if self.ground != "strict" and self.kind != "chat":
             raise ValueError("ground belongs to a chat: an assessment is audited against the rows instead")
+        if self.shadow and self.ground != "strict":
+            raise ValueError('shadow needs ground = "strict": what is not checked cannot be compared')
         if self.urls and self.kind != "assessment":
             raise ValueError("urls belongs to an assessment: a chat reads no postings")
         if self.share_days and self.kind != "assessment":

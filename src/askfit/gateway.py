@@ -22,15 +22,15 @@ from askfit import headroom, telemetry
 from askfit.batches import Batches
 from askfit.config import Settings
 from askfit.errors import AskfitError, BudgetSpent, ProviderError, StoreError
-from askfit.ledger import Attempt, Ledger, Outcome
+from askfit.ledger import Attempt, Bounds, Ledger, Outcome
 from askfit.limits import Budget
 from askfit.models import cost_nanos, facts, prompt_tokens
 from askfit.pacing import Pacer, Turn
 from askfit.providers import Provider as Provider
 from askfit.providers import open_provider as open_provider  # the door lends it to evals, which stand before it
-from askfit.routing import BUILTIN, candidates
+from askfit.routing import BUILTIN, beside, candidates, has_key
 from askfit.text import estimate_tokens
-from askfit.types import Allowance, Axis, Call, Finish, FinishReason, Notice, Opened, Settled, Text, Usage
+from askfit.types import Ahead, Allowance, Axis, Call, Finish, FinishReason, Notice, Opened, Settled, Text, Usage
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +120,7 @@ class _Run:
     call: Call
     attempt: Attempt
     turn: Turn
+    ahead: Ahead | None = None  # it was sent ahead, within these bounds
     begun: float = field(default_factory=time.perf_counter)
     sent: bool = False  # to the provider
     held: str = ""  # leading white space: it is no answer yet
@@ -184,20 +185,24 @@ class Gateway:
     async def stream(self, call: Call) -> AsyncGenerator[Notice | Opened | Text | Settled, None]:
         """Notice*, Opened, Text…, Settled; or an AskfitError, its row settled. Closing it ends the upstream request."""
         models = deque((call.only,) if call.only else candidates(self._settings, call.feature))
+        ahead = call.ahead if not call.only and call.ahead and has_key(self._settings, call.ahead.model) else None
+        if ahead:
+            models.appendleft(ahead.model)
         left: AskfitError | None = None  # why the first choice does not answer
         before = ""  # the model that was tried before this one
         retried = False
         while models:
             model = models.popleft()
             if models and self._breaker.rests(model):
-                left, before = left or _resting(model), model
+                left, before, ahead = left or _resting(model), model, None
                 continue
-            turn = self._pacer.turn(model, call, partial(prompt_tokens, model, call.prompt))
+            asked = replace(call, prompt=ahead.prompt) if ahead else call
+            turn = self._pacer.turn(model, asked, partial(prompt_tokens, model, asked.prompt))
             if models and turn.wait_s > RETRY_WITHIN_S:
-                left, before = left or _busy(model), model
+                left, before, ahead = left or _busy(model), model, None
                 continue
             await self._take(turn, ONLY_WITHIN_S if call.only else RETRY_WITHIN_S)
-            run = _Run(call, _attempt_of(call, model, before), turn)
+            run = _Run(asked, _attempt_of(call, model, before), turn, ahead)
             failure: AskfitError
             try:
                 async with aclosing(self._attempt(run)) as items:
@@ -222,6 +227,9 @@ class Gateway:
                 self._failed(call, model, error)
                 failure = error
             except BudgetSpent as error:
+                if ahead and models:  # no failure: the feature's own model answers, as it does most turns
+                    ahead = None
+                    continue
                 if call.only or self._settings.file.budget.when_spent == "refuse":
                     raise
                 failure = error
@@ -231,7 +239,7 @@ class Gateway:
                 failure = error
             if not models:
                 raise failure
-            left, before = left or failure, model
+            left, before, ahead = left or failure, model, None
 
     async def _take(self, turn: Turn, most_s: float) -> None:
         """Wait for the call's turn. One that takes longer is not waited for: its provider shall decide."""
@@ -264,7 +272,8 @@ class Gateway:
         attempt, outcome = run.attempt, "cancelled"
         stream: AsyncGenerator[Text | Finish, None] | None = None
         try:
-            await self._budget.reserve(attempt, run.call.prompt)
+            own = Bounds(run.ahead.day_nanos, run.ahead.most_share) if run.ahead else None
+            await self._budget.reserve(attempt, run.call.prompt, own)
             provider = await self._provider(attempt.provider)
             run.begun = time.perf_counter()  # importing an SDK is no wait for the model, and no fault of its
             stream = provider.stream(attempt.model.partition(":")[2], run.call)
@@ -380,7 +389,10 @@ class Gateway:
 
     async def warm(self) -> None:
         """Import what the first call would wait for: the providers that the features ask first, prices, counters."""
-        first = {candidates(self._settings, feature)[0] for feature in self._settings.features}
+        features = self._settings.features
+        first = {
+            model for name in features for model in (candidates(self._settings, name)[0], *beside(self._settings, name))
+        }
         opening = [self._provider(model.partition(":")[0]) for model in first]
         pricing = [asyncio.to_thread(lambda model: facts(model).priced, model) for model in first]
         others = (asyncio.to_thread(telemetry.warm), self._expect_limits())

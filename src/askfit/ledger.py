@@ -144,6 +144,14 @@ FROM (SELECT calls.*, at_ms / 86400000 * 86400000 AS day_ms, {side} AS side,
 GROUP BY day_ms, feature, model, outcome, stood_in, batch, side
 ORDER BY day_ms, feature, model, outcome, batch, side"""
 
+# Of a feature's calls of a day: what those that were sent ahead to one model come to, how many turns these are, and of
+# how many that any model was asked. A model that was only fallen back to is told by `fell_back_from`.
+AHEAD = """SELECT
+    COALESCE(SUM(CASE WHEN sent = 1 THEN CASE WHEN state = 'reserved' THEN reserved_nanos ELSE cost_nanos END END), 0)
+    AS nanos, COUNT(DISTINCT CASE WHEN sent = 1 THEN answer END) AS taken, COUNT(DISTINCT answer) AS turns
+FROM (SELECT calls.*, CASE WHEN model = :model AND fell_back_from = '' THEN 1 ELSE 0 END AS sent FROM calls
+    WHERE feature = :feature AND at_ms >= :day AND provider <> 'builtin') AS marked"""
+
 # One question may have taken several calls: it came once. The latest first.
 ARRIVALS = """SELECT MIN(at_ms) AS came_ms, MAX(visitor) FROM calls WHERE feature = :feature AND at_ms >= :since
 GROUP BY answer ORDER BY came_ms DESC LIMIT :most"""
@@ -270,6 +278,14 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that one feature's first calls to one model may be in a day, besides what all calls may come to."""
+
+    day_nanos: int
+    most_share: float = 1.0  # of the turns for which a model was asked; one turn more is let through
+
+
+@dataclass(frozen=True, slots=True)
 class UsageRow:
     """The calls of one feature on one model since a time."""
 
@@ -347,14 +363,18 @@ class Ledger:
 
     # ------------------------------------------------------------ calls
 
-    async def reserve(self, attempt: Attempt, nanos: int, caps: Caps) -> Literal["day", "month"] | None:
-        """Hold `nanos` for a call; where that would pass a cap hold nothing and tell which.
+    async def reserve(
+        self, attempt: Attempt, nanos: int, caps: Caps, own: Bounds | None = None
+    ) -> Literal["day", "month", "own"] | None:
+        """Hold `nanos` for a call; where that would pass a cap, or its own bounds, hold nothing and tell which.
 
         Sums and new row are one transaction that runs alone, so that servers on one store share one budget.
         """
         now_ms = self._now_ms()
 
-        def work(connection: Connection) -> Literal["day", "month"] | None:
+        def work(connection: Connection) -> Literal["day", "month", "own"] | None:
+            if own and _is_past(connection, attempt, nanos, own, now_ms):
+                return "own"
             day, month = _spent(connection, now_ms)
             if month + nanos > caps.month_nanos:
                 return "month"
@@ -581,6 +601,13 @@ def _spent(connection: Connection, now_ms: int) -> tuple[int, int]:
     """(today, this month): settled costs and outstanding reservations."""
     row = _do(connection, SPENT, _begun(now_ms)).one()
     return int(row.day), int(row.month)
+
+
+def _is_past(connection: Connection, attempt: Attempt, nanos: int, own: Bounds, now_ms: int) -> bool:
+    """Would one more call of this feature, first sent to this model, pass the day's bounds on them?"""
+    values = {"feature": attempt.feature, "model": attempt.model, "day": _begun(now_ms)["day"]}
+    row = _do(connection, AHEAD, values).one()
+    return int(row.nanos) + nanos > own.day_nanos or int(row.taken) > own.most_share * int(row.turns)
 
 
 def _charge(connection: Connection, at_ms: int, nanos: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from askfit.config import Settings
 from askfit.errors import BudgetSpent, LimitExceeded, SettingsError
-from askfit.ledger import Attempt, Caps, Ledger
+from askfit.ledger import Attempt, Bounds, Caps, Ledger
 from askfit.models import max_cost_nanos
 from askfit.types import NANOS_PER_USD, Prompt
 
@@ -104,16 +104,27 @@ SPANS = {"day": "for today", "month": "for this month"}
 class Budget:
     """The owner's money: what a call may cost at most is held in the ledger before the call is made."""
 
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, own: Bounds | None = None) -> None:
+        """With `own` bounds every call keeps to these too."""
         bounds = settings.file.budget
+        self._own = own
         self._caps = Caps(round(bounds.per_day_usd * NANOS_PER_USD), round(bounds.per_month_usd * NANOS_PER_USD))
         self._contact = settings.site.contact.removeprefix("mailto:")
         self._ledger = ledger
 
-    async def reserve(self, attempt: Attempt, prompt: Prompt) -> None:
-        """Hold the most that the call can cost, nothing if it is free; BudgetSpent where that would pass the budget."""
+    async def reserve(self, attempt: Attempt, prompt: Prompt, own: Bounds | None = None) -> None:
+        """Hold the most that the call can cost, nothing if it is free; BudgetSpent where that would pass the budget.
+
+        Bounds of the call's `own` hold for free calls too.
+        """
+        own = own or self._own
         most_nanos = max_cost_nanos(attempt.model, prompt, batch=attempt.batch)
-        if most_nanos and (span := await self._ledger.reserve(attempt, most_nanos, self._caps)):
+        if not most_nanos and not own:
+            return
+        span = await self._ledger.reserve(attempt, most_nanos, self._caps, own)
+        if span == "own":
+            raise BudgetSpent("own_bound_passed", "What such calls may come to in a day is spent.")
+        if span:
             raise BudgetSpent(
                 "budget_spent",
                 f"The site's AI budget is spent {SPANS[span]}.",

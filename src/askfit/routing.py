@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from askfit import caching
-from askfit.config import Settings
+from askfit.config import Feature, Settings
+from askfit.errors import SettingsError
 from askfit.models import ModelFacts, facts, unknown
 
 BUILTIN = "builtin:builtin"
@@ -48,6 +49,13 @@ def candidates(settings: Settings, feature: str) -> tuple[str, ...]:
     return tuple(usable) or (BUILTIN,)
 
 
+def beside(settings: Settings, feature: str) -> tuple[str, ...]:
+    """The models that may answer a turn besides the candidates: that of an escalation, where it has a key."""
+    escalation = settings.features[feature].escalation
+    models = [model_of(settings, escalation.model)] if escalation else []
+    return tuple(model for model in models if has_key(settings, model))
+
+
 def has_key(settings: Settings, model: str) -> bool:
     """Can this model be called with what the environment holds?"""
     secrets = settings.secrets
@@ -66,6 +74,22 @@ def check_model_names(settings: Settings) -> None:
     for name, feature in settings.features.items():
         for model in (feature.model, *feature.fallback):
             _check(settings, model_of(settings, model), f"{file} [features.{name}]")
+        if feature.escalation:
+            _check_other(settings, feature, feature.escalation.model, f"{file} [features.{name}.escalation]")
+        if feature.shadow:
+            _check_other(settings, feature, feature.shadow.model, f"{file} [features.{name}.shadow]")
+
+
+def _check_other(settings: Settings, feature: Feature, name: str, place: str) -> None:
+    """A model beside the feature's own is a model, and another one."""
+    other = model_of(settings, name)
+    _check(settings, other, place)
+    if other in (BUILTIN, model_of(settings, feature.model)):
+        raise SettingsError(
+            "settings_invalid",
+            f"'model' in {place} is {other}, which {'is no model' if other == BUILTIN else 'the feature has already'}.",
+            "Name another one, or leave the table out.",
+        )
 
 
 def _check(settings: Settings, model: str, place: str) -> None:

@@ -22,6 +22,7 @@ from askfit.limits import Budget, Counts
 from askfit.routing import check_model_names
 from askfit.skills import Matrix, load_matrix
 from askfit.store import open_store
+from askfit.types import Answered
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class Site:
     ledger: Ledger
     counts: Counts
     arrivals: Arrivals
+    after: Callable[[Answered], None] | None = None  # told of each whole answer of a chat, once its visitor has it
 
     def visitor_id(self, address: str) -> str:
         """A keyed hash of a visitor's address: the same visitor, never the address."""

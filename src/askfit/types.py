@@ -128,6 +128,16 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """A model that is asked before the feature's own ones, while the day's bounds (UTC) on such calls allow it."""
+
+    model: str  # "provider:name"
+    prompt: Prompt
+    day_nanos: int  # the most that a day of these calls may come to
+    most_share: float = 1.0  # of the feature's turns in a day; one turn more is let through
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One thing that a feature wants said. The gateway decides who says it."""
 
@@ -137,6 +147,7 @@ class Call:
     builtin: Callable[[], AsyncIterator[str]]  # what this feature says with no model, in the same form
     visitor: str = ""  # a keyed hash, never an address
     only: str = ""  # "provider:name" to skip routing
+    ahead: Ahead | None = None  # who is to be asked first, within bounds of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,6 +354,17 @@ class Answer(Seen):
     cost_usd: float
     ttft_ms: float
     total_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A visitor's turn, after its last event: held in memory, for who goes on from it."""
+
+    feature: str
+    question: str  # as it was understood
+    history: tuple[tuple[str, str], ...]  # earlier questions and answers
+    answer: Answer
+    retracted: int  # sentences that were held back or taken back
 
 
 class Evidence(Seen):

@@ -27,6 +27,7 @@ preset     a chat whose questions the owner has chosen
 reuse      answers to what every visitor asks alike, kept for a while
 lengths    how long an answer may be
 telling    what an answer tells of the model that gave it
+shape      is it to be found in one place, or to be weighed from many?
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ from askfit.ask.ground import Ground
 from askfit.ask.ground.evidence import evidence
 from askfit.ask.judging import Judge
 from askfit.ask.passages import passages
-from askfit.ask.prompt import Shared, builtin_only, fits, make_prompt
+from askfit.ask.prompt import Shared, builtin_only, fits, make_prompt, uncached
 from askfit.ask.question import (
     MOST_CHARACTERS,
     MOST_TURNS,
@@ -59,14 +60,17 @@ from askfit.ask.question import (
     conversation_id,
     understand,
 )
+from askfit.ask.shape import shape_of
 from askfit.errors import AskfitError, ProviderError
 from askfit.ledger import Signals
-from askfit.routing import BUILTIN
+from askfit.routing import BUILTIN, model_of
 from askfit.site import Site
 from askfit.text import sentences
 from askfit.types import (
     NANOS_PER_USD,
+    Ahead,
     Answer,
+    Answered,
     AskDone,
     Call,
     Citation,
@@ -141,16 +145,26 @@ async def stream(
             yield event
         return
     fold = _Fold()
-    async with aclosing(_answered(site, asked, call, judge, conversation, wait, bare)) as events:
+    async with aclosing(_answered(site, asked, call, judge, conversation, wait, bare, fold)) as events:
         async for event in events:
             _add(fold, event)
             if hours and isinstance(event, AskDone) and (worth := _worth_keeping(fold, event)):
                 reuse.keep(shared, key, worth)
             yield event
+    if site.after and fold.done:
+        turns = tuple((turn.question, turn.answer) for turn in asked.history)
+        site.after(Answered(feature, asked.text, turns, _answer(fold), fold.retracted))
 
 
 async def _answered(
-    site: Site, asked: Question, call: Call, judge: Judge, conversation: str | None, wait: _Wait, bare: bool
+    site: Site,
+    asked: Question,
+    call: Call,
+    judge: Judge,
+    conversation: str | None,
+    wait: _Wait,
+    bare: bool,
+    fold: _Fold,
 ) -> AsyncGenerator[Event, None]:
     """One answer of whoever the gateway finds."""
     reading = Reading(site.corpus.sections, judge)
@@ -174,6 +188,7 @@ async def _answered(
                         for event in wait.over(reading.feed(text)):
                             yield event
                     case Settled() if opened:
+                        fold.retracted = reading.retracted
                         *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, wait, item, bare)
                         for event in ending:
                             yield event
@@ -275,8 +290,17 @@ def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:
         for piece in refusal or await asyncio.to_thread(_said, site, asked):
             yield piece
 
-    only = BUILTIN if asked.refused else ""
-    return Call(feature, secrets.token_urlsafe(16), prompt, builtin, visitor, only)
+    only, ahead = (BUILTIN, None) if asked.refused else ("", _ahead(site, feature, asked, prompt))
+    return Call(feature, secrets.token_urlsafe(16), prompt, builtin, visitor, only, ahead)
+
+
+def _ahead(site: Site, feature: str, asked: Question, prompt: Prompt) -> Ahead | None:
+    """Who is asked first where the owner lets turns of synthesis go to another model, and this is one."""
+    escalation = site.settings.features[feature].escalation
+    if not escalation or asked.hostile or builtin_only(site, feature) or shape_of(asked.text) != "synthesis":
+        return None
+    model = model_of(site.settings, escalation.model)
+    return Ahead(model, uncached(prompt), round(escalation.per_day_usd * NANOS_PER_USD), escalation.most_share)
 
 
 def _judge(site: Site, asked: Question, call: Call) -> Judge:
@@ -450,7 +474,7 @@ def _attached(site: Site, text: str) -> list[Citation]:
 
 @dataclass(slots=True)
 class _Fold:
-    """A stream's events, as they add up to one answer."""
+    """A stream's events, as they add up to one answer; and what it held back."""
 
     start: Start | None = None
     text: str = ""
@@ -458,6 +482,7 @@ class _Fold:
     notices: list[Notice] = field(default_factory=list)
     done: AskDone | None = None
     failed: Failed | None = None
+    retracted: int = 0
 
 
 async def answer(

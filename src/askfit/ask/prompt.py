@@ -24,7 +24,7 @@ from askfit.corpus import Corpus
 from askfit.declared import chat_instructions
 from askfit.models import facts
 from askfit.prompts import load_prompt
-from askfit.routing import BUILTIN, cache_plan, candidates, regime
+from askfit.routing import BUILTIN, beside, cache_plan, candidates, regime
 from askfit.site import Site
 from askfit.text import estimate_tokens
 from askfit.types import Chunk, Chunks, Message, Prompt, Section
@@ -71,7 +71,7 @@ def make_prompt(site: Site, feature: str, asked: Question, passages: Sequence[Se
         sha=sha,
         cache_ttl=_cache_ttl(site, feature, prefix),
     )
-    if not any(facts(model).citations for model in candidates(site.settings, feature)):
+    if not any(facts(model).citations for model in _answering(site, feature)):
         return prompt
     if whole:
         return _citing(prompt, question, prefix="", documents=whole_documents(shared))
@@ -107,6 +107,11 @@ def _cache_ttl(site: Site, feature: str, prefix: str) -> Literal["", "5m", "1h"]
     return cache_plan(model, estimate_tokens(prefix), site.arrivals.gaps_min(feature), runs).ttl
 
 
+def uncached(prompt: Prompt) -> Prompt:
+    """The same prompt, to be kept by no provider: for a model that is asked too seldom to find it again."""
+    return replace(prompt, cache_ttl="", cited=prompt.cited and replace(prompt.cited, cache_ttl=""))
+
+
 def builtin_only(site: Site, feature: str) -> bool:
     """Does no model stand before the built-in? Then no prompt is needed."""
     return candidates(site.settings, feature)[0] == BUILTIN
@@ -114,8 +119,12 @@ def builtin_only(site: Site, feature: str) -> bool:
 
 def fits(site: Site, feature: str) -> bool:
     """Does the whole corpus fit every model that may come to answer?"""
-    models = [model for model in candidates(site.settings, feature) if model != BUILTIN]
+    models = [model for model in _answering(site, feature) if model != BUILTIN]
     return all(regime(model, site.corpus.tokens) == "whole" for model in models)
+
+
+def _answering(site: Site, feature: str) -> tuple[str, ...]:
+    return (*candidates(site.settings, feature), *beside(site.settings, feature))
 
 
 def numbers(shared: Shared) -> Mapping[str, int]:

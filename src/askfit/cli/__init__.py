@@ -352,7 +352,7 @@ def evaluate(
 @app.command()
 def compare(
     feature: Annotated[str, typer.Argument(help="A feature: ask, fit, or one of your own.")],
-    models: Annotated[str, typer.Option(help="Two or more, by commas: small, large, builtin or provider:name.")],
+    models: Annotated[str, typer.Option(help="Two or more, by commas: small, large, builtin or provider:name.")] = "",
     samples: Annotated[
         Path | None, typer.Option(help="YAML or JSONL. Without it: golden/FEATURE.yaml beside the settings.")
     ] = None,
@@ -374,6 +374,9 @@ def compare(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page for --blind. 0: any free one.")] = 0,
     judge: Annotated[str, typer.Option(help="Another model judges too, in both orders: two calls more a sample.")] = "",
     labels: Annotated[Path | None, typer.Option(help="What people prefer, to hold the judge against.")] = None,
+    from_shadow: Annotated[
+        bool, typer.Option("--from-shadow", help="Judge by the turns that the server asked both models. No calls.")
+    ] = False,
 ) -> None:
     """Which model a feature should have, by the same samples: ESCALATE, DOWNGRADE, KEEP or INCONCLUSIVE."""
     from dataclasses import replace as changed
@@ -383,7 +386,7 @@ def compare(
     from askfit.config import load_settings
 
     options = work.Options(feature, models, samples, delta, repeats, max_cost, journal, resume, record, replay, html)
-    options = changed(options, blind=blind, port=port, judge=judge, labels=labels)
+    options = changed(options, blind=blind, port=port, judge=judge, labels=labels, from_shadow=from_shadow)
     found = run(work.run(load_settings(config), options, quiet=as_json))
     if as_json:
         print_json(document(found.comparison, found.blind, found.judged))

@@ -59,6 +59,7 @@ class Options:
     port: int = 0
     judge: str = ""
     labels: Path | None = None
+    from_shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
         raise UsageError("feature_unknown", f"There is no feature '{feature}' here.", f"Known: {known}.")
     names = [name.strip() for name in options.models.split(",") if name.strip()]
     gain = delta_of(options.delta)
+    if options.from_shadow:
+        return _from_shadow(settings, options, names, gain)
+    if not names:
+        raise UsageError("models_few", "At least two different models are needed.", "Give --models A,B.")
     samples = read_samples(options.samples or default_samples(settings, feature), settings.features[feature].work)
     tape = Tape(replay=options.replay, record=options.record, at_once=True)
     journal = _journal(settings, options, tape)
@@ -119,6 +124,25 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
     if options.html:
         options.html.write_text(as_html(comparison, samples, found.blind, opinions), encoding="utf-8")
     return found
+
+
+def _from_shadow(settings: Settings, options: Options, names: Sequence[str], gain: float) -> Found:
+    """The verdict of visitors' own turns, as the server has measured them: nothing is called."""
+    from askfit.compare.shadow import from_shadow, journal_of
+
+    if options.blind or options.judge or options.samples or options.replay or options.record:
+        raise UsageError(
+            "shadow_alone",
+            "--from-shadow has figures only: no questions and no answers to read, judge or replay.",
+            "Leave out --samples, --blind, --judge, --record and --replay.",
+        )
+    if options.html:
+        _check_writable(options.html)
+    path = options.journal or journal_of(settings, options.feature)
+    comparison = from_shadow(settings, options.feature, path, names, gain)
+    if options.html:
+        options.html.write_text(as_html(comparison, ()), encoding="utf-8")
+    return Found(comparison)
 
 
 def _journal(settings: Settings, options: Options, tape: Tape) -> Journal:

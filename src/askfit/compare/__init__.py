@@ -12,6 +12,7 @@ asking    several models behind one site
 judge     a model's word on two answers, and what it is worth
 replaying many recorded answers at once, on every processor
 blind     two answers with no names, picked by hand, and what the picks prove
+shadow    visitors' turns that another model answers too, unseen, and the verdict from them
 running   one comparison, side by side, until it is decided
 report    what is told of it: a sentence, sums, a document, a page
 """

@@ -23,7 +23,7 @@ from askfit.evals.running import STAND_INS, UNBOUNDED_USD, RunLedger
 from askfit.evals.samples import AskSample, FormSample, Sample
 from askfit.evals.tape import Tape
 from askfit.gateway import Gateway
-from askfit.ledger import Attempt, Caps, Signals
+from askfit.ledger import Attempt, Bounds, Caps, Signals
 from askfit.ledger import Outcome as Settled
 from askfit.models import facts
 from askfit.prompts import load_prompt
@@ -41,8 +41,10 @@ class _Ledger(RunLedger):
         super().__init__(store, tape)
         self.told: dict[str, Signals] = {}  # by the answer's id
 
-    async def reserve(self, attempt: Attempt, nanos: int, caps: Caps) -> Literal["day", "month"] | None:
-        return None if self._tape.only_replays else await super().reserve(attempt, nanos, caps)
+    async def reserve(
+        self, attempt: Attempt, nanos: int, caps: Caps, own: Bounds | None = None
+    ) -> Literal["day", "month", "own"] | None:
+        return None if self._tape.only_replays else await super().reserve(attempt, nanos, caps, own)
 
     async def settle(self, attempt: Attempt, outcome: Settled) -> None:
         if not self._tape.only_replays:  # what is replayed costs nothing, and nobody reads this ledger
@@ -131,7 +133,8 @@ async def opened(
 def _changed(settings: Settings, feature: str, names: dict[str, str], folder: Path, most_cost_usd: float) -> Settings:
     file = settings.file
     # Strict: what a model states without a ground is counted, whatever the owner lets stand.
-    declared = file.features[feature].model_copy(update={"fallback": (), "ground": "strict", "reuse_hours": 0.0})
+    alone = {"fallback": (), "ground": "strict", "reuse_hours": 0.0, "escalation": None}
+    declared = file.features[feature].model_copy(update=alone)
     features = {name: declared.model_copy(update={"model": model}) for model, name in names.items()}
     bound = {"per_day_usd": most_cost_usd, "per_month_usd": most_cost_usd, "when_spent": "refuse"}
     update = {

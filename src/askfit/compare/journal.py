@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -82,6 +82,17 @@ class Journal:
         """Add one outcome to the file, at once."""
         if not outcome.error and not self._only_choices:
             self._add({"measured": key[0], **asdict(outcome)})
+
+    def keep_together(self, key: str, outcomes: Sequence[Outcome]) -> None:
+        """Add the answers to one question in one write, so that of a pair both stand in the file, or neither."""
+        lines = "".join(json.dumps({"measured": key, **asdict(one)}, ensure_ascii=False) + "\n" for one in outcomes)
+        if self.path:
+            with self.path.open("ab", buffering=0) as file:
+                file.write(lines.encode())
+
+    def measured(self) -> Mapping[Key, Outcome]:
+        """All the answers that it holds, in the order in which they were added."""
+        return self._known
 
     def choice(self, key: ChoiceKey) -> Choice | None:
         """What was picked before."""

@@ -117,7 +117,7 @@ def unmeasured(comparison: Comparison) -> tuple[str, ...]:
         told.append(f"The feature has none of these models: it is taken as if it had {comparison.current}.")
     failed = {one.model: one.failed for one in sums(comparison) if one.failed}
     told += [f"{model} failed on {count} answers: they count for neither side." for model, count in failed.items()]
-    return tuple(told)
+    return (*comparison.notes, *told)
 
 
 # ---------------------------------------------------------------- by hand, in words

@@ -102,6 +102,7 @@ class Comparison:
     paid_usd: float = 0.0  # for what was asked now
     own_ms: float = 0.0  # of all this time, what the comparison itself took, without the asking
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the samples, by id, and all they are asked of
+    notes: tuple[str, ...] = ()  # what else is to be known of how it was measured
 
     @property
     def verdict(self) -> Choice:

@@ -235,7 +235,8 @@ def _changed(
     settings: Settings, feature: str, model: str, folder: Path, most_cost_usd: float, *, free: bool
 ) -> Settings:
     file = settings.file
-    declared = file.features[feature].model_copy(update={"model": model, "fallback": (), "reuse_hours": 0.0})
+    alone = {"model": model, "fallback": (), "reuse_hours": 0.0, "escalation": None}
+    declared = file.features[feature].model_copy(update=alone)
     most_cost_usd = UNBOUNDED_USD if free else most_cost_usd
     bound = {"per_day_usd": most_cost_usd, "per_month_usd": most_cost_usd, "when_spent": "refuse"}
     update = {

@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -156,6 +156,7 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
                 opened = site
                 if opened is None:
                     opened = await closing.enter_async_context(open_site(settings))
+                opened = await closing.enter_async_context(_shadowed(opened))
                 app.state.shares = await closing.enter_async_context(sharing.shares_of(opened))
                 app.state.site = opened
                 if not site:
@@ -183,6 +184,18 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
     app.add_middleware(Frame, settings=settings)
     openapi.complete(app, (Question, Posting, Feedback, Problem, sharing.Kept))
     return app
+
+
+@asynccontextmanager
+async def _shadowed(site: Site) -> AsyncIterator[Site]:
+    """The site, with turns answered in the background by another model too where the owner wants that."""
+    if not any(feature.shadow for feature in site.settings.features.values()):
+        yield site
+        return
+    from askfit.compare.shadow import Shadows
+
+    async with Shadows(site) as shadows:
+        yield replace(site, after=shadows.after)
 
 
 # ---------------------------------------------------------------- a feature
