@@ -624,4 +624,5 @@ def test_the_example_file_shows_how_a_third_feature_is_declared() -> None:
     assert works == {"summary": "choices", "talks": "form"}
     declared = tomllib.loads("\n".join(lines))["features"].values()
     keys = {key for feature in (*declared, *table["features"].values()) for key in feature}
+    keys |= set(re.findall(r"^# \[features\.ask\.(\w+)\]", "\n".join(lines), re.MULTILINE))
     assert keys == set(Feature.model_fields)

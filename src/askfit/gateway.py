@@ -251,6 +251,25 @@ class Gateway:
                 self._pacer.done(turn)  # who left does not use it
                 raise
 
+    async def whole(self, call: Call, within_s: float, hear: Callable[[Settled], None]) -> str:
+        """The whole text of one call, for who can do nothing with a part of it; `hear` is told what it cost.
+
+        "" where budget or time do not allow it, or it fails.
+        """
+        said: list[str] = []
+        try:
+            async with asyncio.timeout(within_s), aclosing(self.stream(call)) as items:
+                async for item in items:
+                    if isinstance(item, Text):
+                        said.append(item.text)
+                    elif isinstance(item, Settled):
+                        hear(item)
+        except (AskfitError, TimeoutError) as error:
+            code = error.code if isinstance(error, AskfitError) else "timeout"
+            log.info("A further call of %s gave nothing (%s).", call.feature, code)
+            return ""
+        return "".join(said)
+
     def _worked(self, model: str) -> None:
         self._breaker.worked(model)
         self._lasting.pop(model, None)

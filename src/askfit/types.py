@@ -261,6 +261,11 @@ class UsageOut(Seen):
     cache_write_tokens: int = 0
     estimated: bool = False
 
+    @classmethod
+    def of(cls, usage: Usage) -> UsageOut:
+        """What a visitor is told of a call's usage."""
+        return cls(**{name: getattr(usage, name) for name in cls.model_fields})
+
 
 class Start(Seen):
     event: ClassVar[str] = "start"

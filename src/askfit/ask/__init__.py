@@ -365,13 +365,7 @@ def _end(
     done = AskDone(
         abstained=reason is not None,
         abstain_reason=reason,
-        usage=UsageOut(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            estimated=usage.estimated,
-        ),
+        usage=UsageOut.of(usage),
         cost_usd=settled.cost_nanos / NANOS_PER_USD,
         ttft_ms=round(wait.first_ms, 2),
         total_ms=round(wait.elapsed_ms(), 2),

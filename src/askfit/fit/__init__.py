@@ -23,7 +23,7 @@ from askfit.routing import BUILTIN, cache_plan, candidates
 from askfit.site import Site
 from askfit.skills import Matrix
 from askfit.text import estimate_tokens
-from askfit.types import Assessment, Call, Event, Failed, Prompt, Settled, Text
+from askfit.types import Assessment, Call, Event, Failed, Prompt
 
 __all__ = ["assess", "call_for", "matrix_text", "stream"]
 
@@ -168,18 +168,7 @@ async def _judged(
 async def _repaired(site: Site, call: Call, showing: Showing, ids: tuple[str, ...]) -> str:
     """What the model gives when it is asked once more; "" where budget or time do not allow it, or it fails."""
     prompt = repair_prompt(call.prompt, tuple(showing.faults.values()), ids)
-    said: list[str] = []
-    try:
-        async with asyncio.timeout(REPAIR_MOST_S), aclosing(site.gateway.stream(replace(call, prompt=prompt))) as items:
-            async for item in items:
-                if isinstance(item, Text):
-                    said.append(item.text)
-                elif isinstance(item, Settled):
-                    showing.add(item)
-    except (AskfitError, TimeoutError) as error:
-        log.info("A judgement was not repaired (%s).", error.code if isinstance(error, AskfitError) else "timeout")
-        return ""
-    return "".join(said)
+    return await site.gateway.whole(replace(call, prompt=prompt), REPAIR_MOST_S, showing.add)
 
 
 async def _remark(site: Site, showing: Showing) -> None:

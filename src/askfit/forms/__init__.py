@@ -229,18 +229,7 @@ async def _by_rules(work: _Work) -> dict[str, Any]:
 async def _asked_again(work: _Work, call: Call, faults: tuple[str, ...]) -> str:
     """What the model gives when it is asked once more; "" where budget or time do not allow it, or it fails."""
     again = replace(call, prompt=repair_prompt(call.prompt, faults), only=work.model)
-    said: list[str] = []
-    try:
-        async with asyncio.timeout(REPAIR_MOST_S), aclosing(work.site.gateway.stream(again)) as items:
-            async for item in items:
-                if isinstance(item, Text):
-                    said.append(item.text)
-                elif isinstance(item, Settled):
-                    work.settle(item)
-    except (AskfitError, TimeoutError) as error:
-        log.info("A form was not repaired (%s).", error.code if isinstance(error, AskfitError) else "timeout")
-        return ""
-    return "".join(said)
+    return await work.site.gateway.whole(again, REPAIR_MOST_S, work.settle)
 
 
 async def _remark(work: _Work, faults: int) -> None:
@@ -267,13 +256,7 @@ def _filled(work: _Work, output: dict[str, Any]) -> Filled:
         matrix_sha=site.matrix.sha if site.matrix else "",
         corpus_sha=site.corpus.sha,
         posting_sha=work.found.posting.sha,
-        usage=UsageOut(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            estimated=usage.estimated,
-        ),
+        usage=UsageOut.of(usage),
         cost_usd=work.cost_nanos / NANOS_PER_USD,
         ttft_ms=round(work.ttft_ms, 2),
         total_ms=round(work.elapsed_ms(), 2),
