@@ -2,6 +2,7 @@
 
 With a DATA folder (the project's README of it: taxonomies/, spans/, postings/). Prints, each against its bound:
 phrase → skill among all ICT skills with their other names (R@1, R@5), by names alone and for a name that is held out;
+from which nearness on the owner is right to be asked whether a row means a phrase that holds no row's name;
 skills found in postings (relaxed: a span counts where it overlaps a labelled one); how well the score of the built-in
 assessor parts a family's own postings from the others', for a matrix made of half of the family's postings. The phrases
 and spans were looked at while the constants were chosen: read their figures as upper bounds.
@@ -21,12 +22,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from askfit.fit.match import index_rows
+from askfit.fit.match import Index, index_rows
 from askfit.fit.near import index_near, nearest_rows
+from askfit.fit.nearmiss import NEAR_ENOUGH
 from askfit.fit.posting import Posting, read_posting
 from askfit.fit.rules import Judged, judge, rate
 from askfit.fit.spans import named_spans
-from askfit.fit.terms import is_light, names_at, phrase, tokens
+from askfit.fit.terms import Token, is_light, names_at, phrase, tokens
 from askfit.types import Skill
 
 SEED = 20261121
@@ -82,6 +84,45 @@ def recall(skills: Sequence[Skill], cases: Sequence[tuple[str, int]]) -> str:
     first = sum(rows[:1] == [row] for rows, (_, row) in zip(ranked, cases, strict=True))
     five = sum(row in rows for rows, (_, row) in zip(ranked, cases, strict=True))
     return f"R@1 {first / len(cases):.3f}  R@5 {five / len(cases):.3f}  ({len(cases)} phrases, {took:.1f} ms each)"
+
+
+# ---------------------------------------------------------------- a row that may mean a phrase
+
+
+RIGHT = 0.70  # of what the owner is asked
+STEPS = [step / 100 for step in range(30, 95, 5)]
+
+
+def unnamed(cases: Sequence[tuple[str, int]], index: Index) -> list[tuple[str, int]]:
+    """Phrases that hold no row's name: of the others the rows answer anyway."""
+
+    def is_named(words: list[Token]) -> bool:
+        return any(name for at in range(len(words)) for name in names_at(words, at, index.names))
+
+    return [(name, row) for name, row in cases if not is_named(tokens(name))]
+
+
+def offered(skills: Sequence[Skill], cases: Sequence[tuple[str, int]]) -> str:
+    """How often the nearest row is the right one; and where its row is taken away, how often one is offered at all."""
+    cases, index = unnamed(cases, index_rows(skills)), index_near(skills)
+    ranked = [(nearest_rows(name, index), row) for name, row in cases]
+    tops = [(near[0].nearness, near[0].skill.row == row) for near, row in ranked if near]
+    others = [next((one.nearness for one in near if one.skill.row != row), 0.0) for near, row in ranked]
+
+    def told(least: float) -> tuple[int, int, int]:
+        said = [right for nearness, right in tops if nearness >= least]
+        return sum(said), len(said), sum(nearness >= least for nearness in others)
+
+    def share(least: float) -> float:
+        right, said, wrong = told(least)
+        return right / max(1, said + wrong)
+
+    least = next((step for step in STEPS if share(step) >= RIGHT), 1.0)
+    right, said, wrong = told(NEAR_ENOUGH)
+    return (
+        f"right {right} of {said} offered, {wrong} offered without their row: {share(NEAR_ENOUGH):.3f}"
+        f"  ({len(cases)} phrases; reached from {least:.2f} on)"
+    )
 
 
 # ---------------------------------------------------------------- skills found in lines
@@ -235,6 +276,11 @@ def main() -> int:
     print(f"phrase → {len(skills)} skills, no embedding (bounds R@1 .60, R@5 .80); with one: embeddings.py")
     print(f"  labelled phrases     {recall(skills, phrases(data, skills))}")
     print(f"  a name held out      {recall(*held_out(skills))}")
+    print(
+        f"\na row that may mean a phrase, nearness {NEAR_ENOUGH:.2f} on, half of them meaning none (bound {RIGHT:.2f})"
+    )
+    print(f"  labelled phrases     {offered(skills, phrases(data, skills))}")
+    print(f"  a name held out      {offered(*held_out(skills))}")
     print("\nskills found in lines, relaxed (bounds recall .70, precision .45)")
     for name in ("dev", "train"):
         print(f"  {name:20} {spans_found(data / 'spans' / 'skillspan' / f'{name}.json')}")

@@ -611,6 +611,73 @@ def test_the_owner_sees_them_on_the_terminal_too(sample: Settings, capsys: pytes
     assert "near_misses" not in json.loads(seen[("--json",)])
     near = json.loads(seen[("--owner", "--json")])["near_misses"]
     assert near["target"] in VERDICTS
+    assert near["renamed"] == []  # the sample names no skill that a near row may mean
+
+
+# ---------------------------------------------------------------- rows under another name
+
+
+WEB = POSTING.replace("Kubernetes operations in production", "knowledge of web programming")
+
+
+def web_matrix(settings: Settings, aliases: str) -> Matrix:
+    """The small matrix with one row more."""
+    rows = [f"{line}," for line in MATRIX.splitlines()[1:]]
+    path = settings.root / "skills.csv"
+    lines = ["Skill,Level,Private,Aliases", *rows, f"Site work,5,,{aliases}", "Web programs,5,true,", ""]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return load_matrix(settings)
+
+
+def test_the_owner_is_asked_whether_a_near_row_means_what_no_row_answers(site_of: MakeSite) -> None:
+    """One row with its place and what to do; done, it gives the band and the score that were told. No private row."""
+    settings = site_of()
+    audit, assessment = judged(web_matrix(settings, "web programmer"), WEB)
+    near = near_misses(audit, assessment)
+    assert [(one.asked, one.skill, one.place) for one in near.renamed] == [("web programming", "Site work", "row 9")]
+    told = near.renamed[0]
+    said = report.owners(near, report.numbers_of(assessment)).renamed[0]
+    assert "Row 9 “Site work” may mean this: if it does, add “web programming” to its aliases." in said
+    assert f"{told.score}/100" in said
+    _, would_be = judged(web_matrix(settings, "web programmer; web programming"), WEB)
+    bands = {one.id: one.band for one in would_be.requirements}
+    assert (bands[told.requirement_id], would_be.score, would_be.verdict) == (told.band, told.score, told.verdict)
+    assert bands != {one.id: one.band for one in assessment.requirements}
+
+
+@pytest.mark.parametrize("aliases", ["", "weather programmes", "pages; websites", "progress; webs of trust"])
+def test_a_row_that_is_far_is_not_offered(aliases: str, site_of: MakeSite) -> None:
+    """A word or some letters in common are too little to bother the owner with."""
+    audit, assessment = judged(web_matrix(site_of(), aliases), WEB)
+    assert near_misses(audit, assessment).renamed == ()
+
+
+def test_five_rows_are_offered_at_most_and_none_that_would_lift_nothing(site_of: MakeSite) -> None:
+    """The weightiest requirements' first; a row at level 1 bears nothing under any name."""
+    fields = ("web", "lunar", "garden", "harbour", "violin", "glacier", "teapot")
+    asked = "".join(f"- Must have: knowledge of {field} programming\n" for field in fields)
+    posting = WEB.replace("- Must have: knowledge of web programming\n", asked)
+    settings = site_of()
+    for level, offered in ((5, 5), (1, 0)):
+        rows = "".join(f"{field.title()} programmer,{level},\n" for field in fields)
+        (settings.root / "skills.csv").write_text("Skill,Level,Private\n" + rows, encoding="utf-8")
+        audit, assessment = judged(load_matrix(settings), posting)
+        renamed = near_misses(audit, assessment).renamed
+        assert len(renamed) == offered
+        assert len({one.requirement_id for one in renamed}) == offered
+
+
+def test_no_visitor_sees_which_row_may_mean_it(site_of: MakeSite) -> None:
+    """The owner's file offers the row; the assessment, a visitor's page and report say nothing of it."""
+    settings = site_of(SHARING)
+    audit, assessment = judged(web_matrix(settings, "web programmer"), WEB)
+    own = pages.assessment_page(settings, assessment, near=near_misses(audit, assessment))
+    assert "may mean this" in own
+    assert "Web programs" not in own  # a private row
+    visitors = pages.assessment_page(settings, assessment) + assessment.model_dump_json()
+    visitors += pages.report_page(settings, "fit", assessment, datetime.now(UTC))
+    assert "may mean this" not in visitors
+    assert "aliases" not in visitors
 
 
 # ---------------------------------------------------------------- settings

@@ -181,6 +181,7 @@ def near_misses(near: NearMisses, result: Assessment) -> None:
     for line in said.lifts:
         out.print(f"  · {escape(line)}")
     _listed("One level from the next band", list(said.bands))
+    _listed("Perhaps in the matrix under another name", list(said.renamed))
     out.print(f"[dim]{escape(IF_TRUE)}[/]")
 
 

@@ -1,18 +1,19 @@
 """Which rows lie near a phrase, by the stems and letters that their names share with it. Knows nothing of bands.
 
 How near a row is depends on the phrase and on that row alone, never on the rows beside it: a row more or less changes
-no other's nearness. Nearness orders rows and bears a requirement in part; it is no proof that a row means the same.
+no other's nearness. It is no proof that a row means the same: it decides which row the owner is asked about, and
+bears nothing.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from askfit.fit.terms import find_terms, is_light, tokens
+from askfit.fit.terms import is_light, phrase
 from askfit.types import Skill
 
 # Chosen on 92 phrases of postings against 877 skills, among some forty settings (2026-11-21).
@@ -20,7 +21,6 @@ LETTERS = 3
 WORD_WEIGHT = 3.0  # of a whole stem beside each run of three letters of it
 LIGHT_WEIGHT = 0.7  # of "use" and "systems": they tell "use a database" from "design a database", and little more
 ALIAS_WEIGHT = 0.97  # of two rows that are as near, the one whose own name it is
-SYNONYM_WEIGHT = 0.8  # of what the taxonomy says the phrase is also called
 
 _Vector = Mapping[str, float]
 
@@ -55,25 +55,14 @@ def index_near(skills: Sequence[Skill]) -> NearIndex:
     return NearIndex(tuple(skills), {part: tuple(found) for part, found in weights.items()}, tuple(row_of))
 
 
-def nearest_rows(phrase: str, index: NearIndex, most: int = 5) -> list[NearRow]:
+def nearest_rows(asked: str, index: NearIndex, most: int = 5) -> list[NearRow]:
     """The rows nearest to a phrase, the nearest first; equals in the matrix's order."""
     best: dict[int, float] = {}
-    for vector, factor in _readings(phrase):
-        for spelling, nearness in _overlap(vector, index).items():
-            row = index.row_of[spelling]
-            best[row] = max(best.get(row, 0.0), round(factor * nearness, 6))
+    for spelling, nearness in _overlap(_vector(asked), index).items():
+        row = index.row_of[spelling]
+        best[row] = max(best.get(row, 0.0), round(nearness, 6))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[:most]
     return [NearRow(index.skills[row], min(1.0, nearness)) for row, nearness in ranked]
-
-
-def _readings(phrase: str) -> Iterable[tuple[_Vector, float]]:
-    """The phrase as it stands, and by every other name that the taxonomy has for the whole of it."""
-    yield _vector(phrase), 1.0
-    found = tokens(phrase)
-    for start, end, term in find_terms(found):
-        if end - start == len(found):
-            own = tuple(token.fold for token in found)
-            yield from ((_of_stems(name), SYNONYM_WEIGHT) for name in term.names if name != own)
 
 
 def _overlap(vector: _Vector, index: NearIndex) -> dict[int, float]:
@@ -87,13 +76,9 @@ def _overlap(vector: _Vector, index: NearIndex) -> dict[int, float]:
 
 @lru_cache(maxsize=8192)
 def _vector(name: str) -> _Vector:
-    return _of_stems(tuple(token.fold for token in tokens(name)))
-
-
-def _of_stems(stems: tuple[str, ...]) -> _Vector:
     """Stems and their letters, of length 1."""
     parts: dict[str, float] = {}
-    for stem in stems:
+    for stem in phrase(name):
         weight = LIGHT_WEIGHT if is_light(stem) else 1.0
         parts[f"{stem}="] = WORD_WEIGHT * weight
         padded = f" {stem} "

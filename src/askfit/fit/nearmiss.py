@@ -1,7 +1,8 @@
 """What would change a verdict: the fewest rows that, if they were true, would lift it by one. For the owner alone.
 
 Every change is tried: the rows are read again with it and the rules add up anew. Nothing here says that a row ought
-to be changed; it says on which rows the verdict hangs. Pure, the same every time, no model, no network.
+to be changed; it says on which rows the verdict hangs, and which row may be what the posting calls by another name.
+Pure, the same every time, no model, no network.
 """
 
 from __future__ import annotations
@@ -12,7 +13,20 @@ from itertools import combinations
 
 from askfit.fit.judgement import BANDS, Audit, Given
 from askfit.fit.match import Index, Match, index_rows
-from askfit.fit.rules import CREDIT_OF, OPEN, VERDICTS, Finding, Judged, Rating, ceiling, judge, rate
+from askfit.fit.near import NearIndex, NearRow, index_near, nearest_rows
+from askfit.fit.rules import (
+    CREDIT_OF,
+    OPEN,
+    VERDICTS,
+    Finding,
+    Judged,
+    Rating,
+    ceiling,
+    judge,
+    names_in,
+    rate,
+    unanswered,
+)
 from askfit.types import Assessment, Band, Requirement, Skill, Verdict
 
 TOP_LEVEL = 5.0
@@ -22,6 +36,11 @@ MOST_PAIRED = 6  # moves of which pairs are tried
 MOST_CHANGES = 4  # together: more is another person, not a near miss
 MOST_LIFTS = 3
 MOST_BANDS = 5
+MOST_RENAMED = 5
+# From here on the nearest row is the right one in 7 of 10 cases or more, of phrases and of names, even where every
+# second phrase means no row at all (benchmarks/matching.py, 2026-11-21).
+NEAR_ENOUGH = 0.6
+ALIAS_MARKS = frozenset(",;|")  # part the aliases of a cell: a name with one of them cannot be written there
 NEW_ROW = 10_000_000  # numbers of rows that do not exist; a workbook's own stay below
 
 _Reaches = Callable[[Sequence["_Move"]], bool]
@@ -57,6 +76,19 @@ class NearBand:
 
 
 @dataclass(frozen=True, slots=True)
+class Renamed:
+    """A row that may be what a posting calls by a name that no row has, and what would be so if it is."""
+
+    requirement_id: str
+    asked: str  # as the posting has it
+    skill: str
+    place: str
+    band: Band
+    score: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class NearMisses:
     """What the shown bands add up to by the rules, and what would lift that by one verdict."""
 
@@ -65,10 +97,12 @@ class NearMisses:
     target: Verdict | None = None  # None where nothing is above, or nothing was judged
     lifts: tuple[Lift, ...] = ()  # the smallest first; empty where no few rows would do
     bands: tuple[NearBand, ...] = ()  # the weightiest requirement first
+    renamed: tuple[Renamed, ...] = ()  # likewise
 
 
 def near_misses(audit: Audit, assessment: Assessment) -> NearMisses:
-    """The smallest changes that would lift the verdict of an assessment by one, and bands that one row would lift.
+    """The smallest changes that would lift the verdict of an assessment by one, bands that one row would lift, and
+    rows that another name would let answer.
 
     `audit` is of the same matrix and posting; requirements that a model had added are put back first.
     """
@@ -79,10 +113,11 @@ def near_misses(audit: Audit, assessment: Assessment) -> NearMisses:
     trial = _Trial(audit, {id_: _judged(audit.findings[id_], one) for id_, one in shown.items()})
     rating = trial.rated()
     bands = tuple(_near_bands(trial))[:MOST_BANDS]
+    renamed = tuple(_first_of_each(_renamed(trial)))[:MOST_RENAMED]
     at = VERDICTS.index(rating.verdict) + 1
     if at == len(VERDICTS):
-        return NearMisses(rating.score, rating.verdict, bands=bands)
-    return NearMisses(rating.score, rating.verdict, VERDICTS[at], tuple(_lifts(trial, VERDICTS[at])), bands)
+        return NearMisses(rating.score, rating.verdict, bands=bands, renamed=renamed)
+    return NearMisses(rating.score, rating.verdict, VERDICTS[at], tuple(_lifts(trial, VERDICTS[at])), bands, renamed)
 
 
 def _with_added(audit: Audit, requirements: Sequence[Requirement]) -> Audit:
@@ -102,7 +137,7 @@ def _judged(finding: Finding, shown: Requirement) -> Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """A row as it is, or none, and the level that it is tried at."""
+    """A row as it is, or none, and the level that it is tried at; `is_new`: what it answers was answered by none."""
 
     skill: Skill
     level: float
@@ -159,9 +194,12 @@ class _Trial:
         after, bears_on = self.after(moves), self._bears_on(move)
         risen = [id_ for id_ in self.judged if id_ in bears_on and after[id_].band != self.judged[id_].band]
         skill = move.skill
-        sheet = f"{skill.sheet}, row {skill.sheet_row}" if skill.sheet else f"row {skill.row}"
-        place, level_from = ("", None) if move.is_new else (sheet, skill.level)
+        place, level_from = ("", None) if move.is_new else (_place(skill), skill.level)
         return Change(skill.name, place, level_from, move.level, tuple(risen))
+
+
+def _place(skill: Skill) -> str:
+    return f"{skill.sheet}, row {skill.sheet_row}" if skill.sheet else f"row {skill.row}"
 
 
 def _rows_of(finding: Finding) -> set[int]:
@@ -307,3 +345,45 @@ def _near_bands(trial: _Trial) -> Iterator[NearBand]:
             if band != one.band:
                 yield NearBand(one.ask.id, trial.change(move, (move,)), band)
                 break
+
+
+# ---------------------------------------------------------------- rows under another name
+
+
+def _renamed(trial: _Trial) -> Iterator[Renamed]:
+    """For what no row answers, the nearest row, where the name as an alias of it would lift a band."""
+    near = index_near(trial.audit.matrix.skills)
+    open_ = [one for one in trial.judged.values() if one.band != "strong"]
+    for one in sorted(open_, key=lambda one: -one.ask.emphasis):
+        found = _nearest(trial.audit.findings[one.ask.id], near)
+        if not found:
+            continue
+        asked, skill = found[0], found[1].skill
+        move = _Move(replace(skill, aliases=(*skill.aliases, asked)), skill.level, is_new=True)
+        after = trial.after((move,))[one.ask.id]
+        if after.band != one.band:
+            rating = trial.rated((move,))
+            yield Renamed(one.ask.id, asked, skill.name, _place(skill), after.band, rating.score, rating.verdict)
+
+
+def _nearest(finding: Finding, near: NearIndex) -> tuple[str, NearRow] | None:
+    """(what the posting calls it, the row) of the nearest pair, where one is near enough."""
+    asked = [name for name in _unnamed(finding) if not ALIAS_MARKS & set(name)]
+    pairs = [(name, row) for name in asked for row in nearest_rows(name, near, 1) if row.nearness >= NEAR_ENOUGH]
+    return max(pairs, key=lambda pair: pair[1].nearness, default=None)
+
+
+def _unnamed(finding: Finding) -> list[str]:
+    """What a requirement names and no row answers by a name; a row that shares words with it only does not."""
+    by_name = any(facet.matches for facet in finding.answer.facets)
+    return unanswered(finding.ask, finding.answer) if by_name else names_in(finding.ask)
+
+
+def _first_of_each(renamed: Iterable[Renamed]) -> Iterator[Renamed]:
+    """A name that several requirements say once, with the weightiest of them."""
+    seen: set[tuple[str, str]] = set()
+    for one in renamed:
+        key = (one.asked.casefold(), one.place)
+        if key not in seen:
+            seen.add(key)
+            yield one

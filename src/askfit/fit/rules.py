@@ -96,7 +96,7 @@ def _band(given: Answer) -> Band:
 def _reason(ask: Ask, given: Answer, band: Band) -> str:
     """One or two plain sentences: which rows, at which level, and what no row says."""
     if not given.matches:
-        named = list(dict.fromkeys(ask.text[start:end] for start, end in named_spans(ask.text)))[:MOST_NAMED]
+        named = unanswered(ask, given)
         return f"Not in the matrix: {_listed(named)}." if named else "Not in the matrix."
     objects = [match for match in given.matches if match.skill.row in given.objects]
     crafts = [match for match in given.matches if match.skill.row not in given.objects]
@@ -106,7 +106,7 @@ def _reason(ask: Ask, given: Answer, band: Band) -> str:
         near = "" if any(match.relation != "adjacent" for match in given.matches) else "Near, not the same: "
         asked = f", where about {ask.level:g} is asked" if _too_low(ask, given) else ""
         said = f"{near}{_rows(given.matches)} of 5{asked}."
-    missing = _missing(ask, given) if band != "strong" else []
+    missing = unanswered(ask, given) if band != "strong" else []
     return f"{said} Not in the matrix: {_listed(missing)}." if missing else said
 
 
@@ -118,12 +118,19 @@ def _too_low(ask: Ask, given: Answer) -> bool:
     return max(match.level for match in given.matches) < ask.level
 
 
-def _missing(ask: Ask, given: Answer) -> list[str]:
-    """What the requirement names and no row answers; of alternatives only where none is answered."""
+def names_in(ask: Ask) -> list[str]:
+    """What a requirement asks for by its words alone, in their order."""
+    return list(dict.fromkeys(ask.text[start:end] for start, end in named_spans(ask.text)))[:MOST_NAMED]
+
+
+def unanswered(ask: Ask, given: Answer) -> list[str]:
+    """What the requirement names and no row answers, as it has it; of alternatives only where none is answered."""
+    if not given.matches:
+        return names_in(ask)
     answered = {facet.group for facet in given.facets if facet.group and facet.matches}
     return list(
         dict.fromkeys(facet.label for facet in given.facets if not facet.matches and facet.group not in answered)
-    )[:4]
+    )[:MOST_NAMED]
 
 
 # ---------------------------------------------------------------- score and verdict

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from askfit.fit.nearmiss import Change, NearMisses
+from askfit.fit.nearmiss import Change, NearMisses, Renamed
 from askfit.types import Assessment, Requirement, Verdict
 from askfit.web.chart import LANES, NARROW, WIDE, by_weight, picture
 
@@ -182,6 +182,7 @@ class Owners:
     head: str
     lifts: tuple[str, ...]
     bands: tuple[str, ...]
+    renamed: tuple[str, ...]
 
 
 def owners(near: NearMisses, numbers: Mapping[str, int]) -> Owners:
@@ -196,7 +197,18 @@ def owners(near: NearMisses, numbers: Mapping[str, int]) -> Owners:
         for each in near.bands
         if each.requirement_id in numbers
     )
-    return Owners(_head(near), tuple(lifts), tuple(bands))
+    renamed = (_may_mean(each, numbers, near) for each in near.renamed if each.requirement_id in numbers)
+    return Owners(_head(near), tuple(lifts), tuple(bands), tuple(renamed))
+
+
+def _may_mean(one: Renamed, numbers: Mapping[str, int], near: NearMisses) -> str:
+    """The row to look at, what to do if it means the same, and what would then be so."""
+    number, place = numbers[one.requirement_id], one.place[:1].upper() + one.place[1:]
+    lifted = f"{SUMS[one.verdict]} ({one.score}/100)" if one.verdict != near.verdict else f"{one.score}/100"
+    return (
+        f"No. {number} names “{one.asked}”. {place} “{one.skill}” may mean this: if it does, add “{one.asked}” to its "
+        f"aliases. No. {number} would be {one.band}, and the rows would add up to {lifted}."
+    )
 
 
 def _head(near: NearMisses) -> str:
