@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import TypeVar
 
 from askfit.fit.judgement import BANDS, Audit, Given
 from askfit.fit.match import Index, Match, index_rows
@@ -44,6 +45,7 @@ ALIAS_MARKS = frozenset(",;|")  # part the aliases of a cell: a name with one of
 NEW_ROW = 10_000_000  # numbers of rows that do not exist; a workbook's own stay below
 
 _Reaches = Callable[[Sequence["_Move"]], bool]
+_Name = TypeVar("_Name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,13 +218,12 @@ def _with_rows(index: Index, moves: Sequence[_Move]) -> Index:
 
 
 def _relevelled(index: Index, raised: Skill) -> Index:
-    def matches(found: tuple[Match, ...]) -> tuple[Match, ...]:
-        if all(match.skill.row != raised.row for match in found):
-            return found
-        return tuple(
-            replace(match, skill=raised, level=raised.level) if match.skill.row == raised.row else match
-            for match in found
-        )
+    def matches(named: Mapping[_Name, tuple[Match, ...]]) -> dict[_Name, tuple[Match, ...]]:
+        raised_in = {name for name, found in named.items() for match in found if match.skill.row == raised.row}
+        return {**named, **{name: tuple(map(matched, named[name])) for name in raised_in}}
+
+    def matched(match: Match) -> Match:
+        return replace(match, skill=raised, level=raised.level) if match.skill.row == raised.row else match
 
     def skills(found: Iterable[Skill]) -> tuple[Skill, ...]:
         return tuple(
@@ -231,8 +232,8 @@ def _relevelled(index: Index, raised: Skill) -> Index:
 
     return replace(
         index,
-        names={name: matches(found) for name, found in index.names.items()},
-        by_term={term: matches(found) for term, found in index.by_term.items()},
+        names=matches(index.names),
+        by_term=matches(index.by_term),
         by_category={name: skills(found) for name, found in index.by_category.items()},
         words=tuple((raised if row.row == raised.row else row, said) for row, said in index.words),
     )
