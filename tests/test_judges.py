@@ -297,6 +297,20 @@ async def test_near_rows_make_no_strong(judged: Judge, site: Site) -> None:
         assert "support moderate" in shown[one.ask.id].reason
 
 
+async def test_a_strong_shows_the_rows_that_bear_it(judged: Judge, site: Site) -> None:
+    """Where the rows do bear "strong" but the model named others, the rows that bear it are shown."""
+    assert site.matrix
+    audit = Audit.read(site.matrix, GROWTH)
+    best = max(site.matrix.skills, key=lambda skill: skill.level).row
+    borne = [one for one in audit.findings.values() if one.band == "strong" and best not in _rows_of(one)]
+    assert borne
+    given = [{"id": id_, "band": "strong", "rows": [best], "reason": "Met."} for id_ in audit.findings]
+    found = ended(await judged([{"json": judgement(requirements=given)}], GROWTH))
+    shown = {one.id: one for one in found.requirements}
+    for one in borne:
+        assert (shown[one.ask.id].band, shown[one.ask.id].evidence) == ("strong", one.evidence)
+
+
 def _rows_of(finding: Finding) -> set[int]:
     return {row.row for row in finding.evidence}
 

@@ -393,6 +393,8 @@ class Audit:
             return replace(self.by_rules(given.id), disagreement=disagreement)
         evidence = self._evidence(given, finding)
         band = _bearable(given.band, evidence, finding.band)
+        if band == "strong" and not any(map(_meets, evidence)):
+            evidence = finding.evidence  # it stands on the rows that the rules know, not on those that were named
         if self.posting.instructions:  # whoever tells a judge what to find gains nothing by it
             band = BANDS[min(BANDS.index(band), BANDS.index(finding.band))]
         reason = _noted(self._reason(given, finding, band, evidence, claims), given.band, band)
@@ -421,6 +423,11 @@ class Audit:
         return chosen or finding.evidence
 
 
+def _meets(row: Evidence) -> bool:
+    """Does the row bear the requirement under its very name?"""
+    return row.relation != "adjacent" and row.level > LOWEST_STRONG_LEVEL
+
+
 def _bearable(band: Band, evidence: Sequence[Evidence], by_rows: Band) -> Band:
     """The best band that these rows can bear, not above the one given.
 
@@ -428,9 +435,7 @@ def _bearable(band: Band, evidence: Sequence[Evidence], by_rows: Band) -> Band:
     the very name do, or the rules' own "strong".
     """
     best = max((row.level for row in evidence), default=0.0)
-    meets = by_rows == "strong" or any(
-        row.relation != "adjacent" and row.level > LOWEST_STRONG_LEVEL for row in evidence
-    )
+    meets = by_rows == "strong" or any(map(_meets, evidence))
     most: Band = (
         "gap" if best < LOWEST_STRONG_LEVEL else "strong" if meets and best > LOWEST_STRONG_LEVEL else "moderate"
     )
