@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,20 @@ async def test_the_touchstone_is_moderate_because_the_platform_is_what_weighs(si
     assert "data platform" in found.headline
     assert set(found.misfits[0].requirement_ids) >= {one.id for one in heaviest}
     assert "application side" in found.headline
+
+
+@pytest.mark.parametrize(("played", "contested"), [("askfit", 0), ("flattering", 10)])
+async def test_the_touchstone_is_moderate_whoever_judges(played: str, contested: int, tmp_path: Path) -> None:
+    """An honest model's words are shown as they are; a flattering one's verdict gives way to the rows', bands told."""
+    shutil.copytree(SAMPLE.parent, tmp_path / "examples", ignore=shutil.ignore_patterns("gold", "*.db*"))
+    async with open_site(load_settings(tmp_path / "examples" / "touchstone" / f"{played}.toml", {})) as touchstone:
+        found = await assess(touchstone, TOUCHSTONE)
+    assert found.provider == "scripted"
+    assert found.verdict == "moderate"
+    assert "data platform" in found.headline
+    assert len(found.disagreements) >= contested
+    assert bool(found.disagreements) == (played == "flattering")
+    assert [one.code for one in found.notices] == (["contested"] if contested else [])
 
 
 async def test_what_holds_a_verdict_down_is_the_first_misfit(site: Site) -> None:
