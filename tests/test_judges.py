@@ -284,31 +284,28 @@ async def test_what_no_row_covers_is_not_guessed(judged: Judge) -> None:
 
 async def test_near_rows_make_no_strong(judged: Judge, site: Site) -> None:
     """A row at level 5 that the rules do not know for a requirement makes it moderate at best, and that is noted."""
-    assert site.matrix
-    audit = Audit.read(site.matrix, GROWTH)
-    best = max(site.matrix.skills, key=lambda skill: skill.level).row
-    lifted = [one for one in audit.findings.values() if one.band == "moderate" and best not in _rows_of(one)]
-    assert lifted
-    given = [{"id": id_, "band": "strong", "rows": [best], "reason": "Met."} for id_ in audit.findings]
-    found = ended(await judged([{"json": judgement(requirements=given)}], GROWTH))
-    shown = {one.id: one for one in found.requirements}
-    for one in lifted:
-        assert shown[one.ask.id].band == "moderate"
-        assert "support moderate" in shown[one.ask.id].reason
+    for _, shown in await _all_strong_by_another_row(judged, site, "moderate"):
+        assert shown.band == "moderate"
+        assert "support moderate" in shown.reason
 
 
 async def test_a_strong_shows_the_rows_that_bear_it(judged: Judge, site: Site) -> None:
     """Where the rows do bear "strong" but the model named others, the rows that bear it are shown."""
+    for finding, shown in await _all_strong_by_another_row(judged, site, "strong"):
+        assert (shown.band, shown.evidence) == ("strong", finding.evidence)
+
+
+async def _all_strong_by_another_row(judged: Judge, site: Site, band: str) -> list[tuple[Finding, Requirement]]:
+    """What is shown of a model that calls all strong by the best row, where the rules say `band` by other rows."""
     assert site.matrix
     audit = Audit.read(site.matrix, GROWTH)
     best = max(site.matrix.skills, key=lambda skill: skill.level).row
-    borne = [one for one in audit.findings.values() if one.band == "strong" and best not in _rows_of(one)]
-    assert borne
+    others = [one for one in audit.findings.values() if one.band == band and best not in _rows_of(one)]
+    assert others
     given = [{"id": id_, "band": "strong", "rows": [best], "reason": "Met."} for id_ in audit.findings]
     found = ended(await judged([{"json": judgement(requirements=given)}], GROWTH))
     shown = {one.id: one for one in found.requirements}
-    for one in borne:
-        assert (shown[one.ask.id].band, shown[one.ask.id].evidence) == ("strong", one.evidence)
+    return [(one, shown[one.ask.id]) for one in others]
 
 
 def _rows_of(finding: Finding) -> set[int]:
