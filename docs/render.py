@@ -43,7 +43,7 @@ def render(block: re.Match[str], example: str) -> str:
     """A block with each command's output renewed, run in a copy of this example."""
     commands = [line for line in block.group(1).splitlines() if line.startswith("$ ")]
     with tempfile.TemporaryDirectory(prefix="askfit-docs-") as folder:
-        for name in {"site", example}:
+        for name in {"site", "gold", example}:
             shutil.copytree(ROOT / "examples" / name, Path(folder) / name)
         lines = []
         for command in commands:

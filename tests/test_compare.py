@@ -809,6 +809,7 @@ def test_a_judge_stands_beside_the_verdict_on_the_command_line_and_the_page(open
         (("ask", "--models", "builtin,scripted:echo", "--judge", "scripted:echo"), "compared here itself"),
         (("ask", "--models", "builtin,scripted:echo", "--judge", "anthropic:claude-haiku-4-5"), "no key for the judge"),
         (("ask", "--models", "builtin,scripted:echo", "--labels", "x.yaml"), "--judge"),
+        (("ask", "--models", "builtin,scripted:echo", "--emphasis"), "--emphasis is for assessments"),
         (("ask",), "--models"),
     ],
 )

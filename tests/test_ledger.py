@@ -78,7 +78,7 @@ async def test_a_call_is_one_row_from_reservation_to_outcome(make_site: MakeSite
         "cache_read_tokens": 60, "cache_write_tokens": 30, "cache_write_1h_tokens": 10, "estimated": 0,
         "reserved_nanos": 500, "cost_nanos": 120, "ttft_ms": 250.0, "total_ms": 900.0,
         "over_length": None, "retracted": None, "abstain_reason": None, "despite_hit": None, "repairs": None,
-        "asked_again": None, "coverage": None, "contested": None, "requirements": None,
+        "asked_again": None, "coverage": None, "contested": None, "requirements": None, "own_verdict": None,
         "batch": 0,
     }  # fmt: skip
 

@@ -100,6 +100,8 @@ ALTER TABLE calls ADD COLUMN repairs BIGINT""",
 ALTER TABLE calls ADD COLUMN coverage DOUBLE PRECISION;
 ALTER TABLE calls ADD COLUMN contested BIGINT;
 ALTER TABLE calls ADD COLUMN requirements BIGINT""",
+    # What a judge concluded by itself: what is shown may differ.
+    "ALTER TABLE calls ADD COLUMN own_verdict VARCHAR(40)",
 )
 
 SPENT = """SELECT COALESCE(SUM(CASE WHEN day_ms >= :day THEN nanos ELSE 0 END), 0) AS day,
@@ -168,7 +170,7 @@ WHERE gave.answer = :answer AND gave.visitor <> '' LIMIT 1"""
 
 # The latest answers that models gave, whole or stopped by who was reading them.
 TOLD = """SELECT at_ms, answer, model, visitor, outcome, over_length, retracted, despite_hit, repairs,
-    abstain_reason, asked_again, coverage, contested, requirements
+    abstain_reason, asked_again, coverage, contested, requirements, own_verdict
 FROM calls WHERE feature = :feature AND at_ms >= :since AND state = 'settled' AND provider <> 'builtin'
     AND (outcome = 'ok' OR (outcome = 'cancelled' AND ttft_ms > 0))
 ORDER BY at_ms DESC, id LIMIT :most"""
@@ -244,6 +246,7 @@ class Signals:
     coverage: float | None = None  # share of the passages found for its question that bear a sentence of it
     contested: int | None = None  # requirements whose band the rows do not bear as the judge gave it
     requirements: int | None = None  # of the posting
+    own_verdict: str | None = None  # that the judge gave, before the audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -636,7 +639,7 @@ def _cell(row: Any) -> Cell:
 
 
 FLAGS = ("over_length", "despite_hit", "asked_again")  # SQLite has them as 0 and 1
-COUNTS = ("retracted", "repairs", "coverage", "contested", "requirements", "abstain_reason")
+COUNTS = ("retracted", "repairs", "coverage", "contested", "requirements", "abstain_reason", "own_verdict")
 
 
 def _told(row: Any, rated: set[str]) -> Told:

@@ -374,6 +374,10 @@ def compare(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page for --blind. 0: any free one.")] = 0,
     judge: Annotated[str, typer.Option(help="Another model judges too, in both orders: two calls more a sample.")] = "",
     labels: Annotated[Path | None, typer.Option(help="What people prefer, to hold the judge against.")] = None,
+    emphasis: Annotated[
+        bool,
+        typer.Option("--emphasis", help="Of assessments: does a verdict follow what is stressed? Two calls more each."),
+    ] = False,
     from_shadow: Annotated[
         bool, typer.Option("--from-shadow", help="Judge by the turns that the server asked both models. No calls.")
     ] = False,
@@ -387,6 +391,7 @@ def compare(
 
     options = work.Options(feature, models, samples, delta, repeats, max_cost, journal, resume, record, replay, html)
     options = changed(options, blind=blind, port=port, judge=judge, labels=labels, from_shadow=from_shadow)
+    options = changed(options, emphasis=emphasis)
     found = run(work.run(load_settings(config), options, quiet=as_json))
     if as_json:
         print_json(document(found.comparison, found.blind, found.judged))

@@ -33,6 +33,7 @@ from askfit.compare.running import DELTAS
 from askfit.config import Settings
 from askfit.errors import UsageError
 from askfit.evals import Tape, default_samples, read_samples
+from askfit.evals.samples import Sample
 from askfit.routing import has_key, model_of
 from askfit.types import NANOS_PER_USD
 
@@ -60,6 +61,7 @@ class Options:
     judge: str = ""
     labels: Path | None = None
     from_shadow: bool = False
+    emphasis: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,13 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
     if options.html:
         _check_writable(options.html)
     labels = _labels(settings, options, names, tape)
+    asked = (*samples, *_swings(settings, samples)) if options.emphasis else samples
     with _progress(quiet=quiet) as tick, _told_by_the_report():
         comparison = await compare(
             settings,
             feature,
             names,
-            samples,
+            asked,
             delta=gain,
             repeats=options.repeats,
             tape=tape,
@@ -122,7 +125,22 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
         )
     found = Found(comparison, session.standings(), opinions)
     if options.html:
-        options.html.write_text(as_html(comparison, samples, found.blind, opinions), encoding="utf-8")
+        options.html.write_text(as_html(comparison, asked, found.blind, opinions), encoding="utf-8")
+    return found
+
+
+def _swings(settings: Settings, samples: Sequence[Sample]) -> Sequence[Sample]:
+    """Each posting once more, twice, with other requirements as musts. UsageError where none can be."""
+    from askfit.compare.emphasis import swings
+    from askfit.skills import load_matrix
+
+    found = swings(samples, load_matrix(settings)) if settings.file.skills else ()
+    if not found:
+        raise UsageError(
+            "emphasis_none",
+            "No posting of these samples can be made to stress other things so that the rows bear it better or worse.",
+            "--emphasis is for assessments: give postings with four requirements or more, some borne and some not.",
+        )
     return found
 
 
@@ -130,11 +148,11 @@ def _from_shadow(settings: Settings, options: Options, names: Sequence[str], gai
     """The verdict of visitors' own turns, as the server has measured them: nothing is called."""
     from askfit.compare.shadow import from_shadow, journal_of
 
-    if options.blind or options.judge or options.samples or options.replay or options.record:
+    if options.blind or options.judge or options.emphasis or options.samples or options.replay or options.record:
         raise UsageError(
             "shadow_alone",
             "--from-shadow has figures only: no questions and no answers to read, judge or replay.",
-            "Leave out --samples, --blind, --judge, --record and --replay.",
+            "Leave out --samples, --blind, --judge, --emphasis, --record and --replay.",
         )
     if options.html:
         _check_writable(options.html)

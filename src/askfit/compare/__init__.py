@@ -7,6 +7,7 @@ verdict   what paired differences prove, however often they are looked at
 judging   what a judge's word is worth: both orders, one length, people's labels
 blind_page  the page on which they are picked
 metrics   one model's answer to one sample, measured
+emphasis  one posting that stresses other things, to see whether a verdict follows
 journal   what was measured, on file: a run that breaks off is taken up
 asking    several models behind one site
 judge     a model's word on two answers, and what it is worth

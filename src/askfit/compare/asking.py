@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from askfit import __version__, ask, fit, forms
-from askfit.compare.metrics import Outcome, of_answer, of_assessment, of_form
+from askfit.compare.emphasis import Swing
+from askfit.compare.metrics import Outcome, of_answer, of_assessment, of_form, of_swing
 from askfit.config import Privacy, Settings, StoreSettings
 from askfit.errors import AskfitError, UsageError
 from askfit.evals.running import STAND_INS, UNBOUNDED_USD, RunLedger
@@ -30,6 +31,7 @@ from askfit.prompts import load_prompt
 from askfit.routing import has_key, model_of
 from askfit.site import Site, open_site
 from askfit.store import Store
+from askfit.types import Assessment
 
 PROMPTS = ("ask", "ask_citing", "fit", "own_chat", "own_form")
 
@@ -83,10 +85,17 @@ class Asker:
             if isinstance(sample, FormSample):
                 filled = await forms.fill(self.site, sample.posting, feature=feature)
                 return of_form(sample, model, repeat, filled, self.ledger.told.pop(filled.id, None))
-            judged = await fit.assess(self.site, sample.posting, feature=feature)
-            return of_assessment(sample, model, repeat, judged, self.ledger.told.pop(judged.id, None))
+            if isinstance(sample, Swing):
+                both = [await self._assess(posting, feature) for posting in (sample.borne, sample.unborne)]
+                return of_swing(sample, model, repeat, *both)
+            judged, told = await self._assess(sample.posting, feature)
+            return of_assessment(sample, model, repeat, judged, told)
         except AskfitError as error:
             return Outcome(sample.id, model, repeat, error=str(error), error_code=error.code)
+
+    async def _assess(self, posting: str, feature: str) -> tuple[Assessment, Signals | None]:
+        judged = await fit.assess(self.site, posting, feature=feature)
+        return judged, self.ledger.told.pop(judged.id, None)
 
 
 def in_order(settings: Settings, names: Sequence[str], tape: Tape) -> tuple[str, ...]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+from askfit.compare.emphasis import Swing, followed
 from askfit.compare.verdict import Demand
 from askfit.corpus import Corpus
 from askfit.evals.agreement import compare
 from askfit.evals.samples import AskSample, FitSample, FormSample, Sample
 from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment, score_form, told_in
 from askfit.ledger import Signals
-from askfit.types import Answer, Assessment, Band, Filled, UsageOut
+from askfit.routing import BUILTIN
+from askfit.types import Answer, Assessment, Band, Filled, UsageOut, Verdict
 
 GUARD = "faithfulness"
 # The share of borne claims that a cheaper model may lose: a tenth is what 48 equal conversations can rule out.
@@ -44,6 +46,7 @@ class Outcome:
     error: str = ""
     error_code: str = ""
     assessed: dict[str, Any] = field(default_factory=dict)  # of an assessment: what its report shows
+    probe: bool = False  # asked to learn one thing: no answer of the feature's own, so its length tells nothing
 
     @property
     def tokens_per_s(self) -> float:
@@ -133,6 +136,44 @@ def of_assessment(sample: FitSample, model: str, repeat: int, given: Assessment,
     )
 
 
+Judged = tuple[Assessment, Signals | None]
+
+
+def of_swing(sample: Swing, model: str, repeat: int, borne: Judged, unborne: Judged) -> Outcome:
+    """Two assessments of one posting that stresses other things each time: did the model's own verdict follow?"""
+    own = [_own_verdict(*judged) for judged in (borne, unborne)]
+    share = followed(*own)
+    if share is None:
+        return Outcome(
+            sample.id, model, repeat, error="The model gave no verdict of its own.", error_code="no_own_verdict"
+        )
+    told = [
+        f"with {which} the rows bear as musts: {verdict}"
+        for which, verdict in zip(("what", "less of what"), own, strict=True)
+    ]
+    given = (borne[0], unborne[0])
+    return Outcome(
+        sample.id,
+        model,
+        repeat,
+        {"emphasis": share},
+        () if share else ("the verdict does not rise when the posting stresses what the rows bear",),
+        "; ".join(told),
+        output_tokens=sum(_tokens(one.usage) for one in given),
+        cost_usd=sum(one.cost_usd for one in given),
+        ttft_ms=given[0].ttft_ms,
+        total_ms=sum(one.total_ms for one in given),
+        probe=True,
+    )
+
+
+def _own_verdict(given: Assessment, signals: Signals | None) -> Verdict | None:
+    """Of the rules, what they show: nobody audits them."""
+    if given.model == BUILTIN:
+        return given.verdict
+    return cast("Verdict | None", signals.own_verdict) if signals else None
+
+
 def of_form(sample: FormSample, model: str, repeat: int, given: Filled, signals: Signals | None) -> Outcome:
     """A filled form. What of the model's own did not stand counts against it, though nobody was shown it."""
     scores = score_form(sample, given)
@@ -201,6 +242,7 @@ def demands(samples: Sequence[Sample], delta: float) -> tuple[Demand, ...]:
         "bands": any(isinstance(one, FitSample) and one.bands for one in samples),
         "verdict": any(isinstance(one, FitSample) and one.verdict for one in samples),
         "gaps": any(isinstance(one, FitSample) and one.must_name_gaps for one in samples),
+        "emphasis": any(isinstance(one, Swing) for one in samples),
         "named": any(isinstance(one, FormSample) and one.must_name for one in samples),
         "fields": any(isinstance(one, FormSample) and one.fields for one in samples),
     }

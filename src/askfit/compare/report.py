@@ -43,19 +43,22 @@ def sums(comparison: Comparison) -> tuple[ModelSums, ...]:
 
 
 def _sums(model: str, outcomes: Sequence[Outcome]) -> ModelSums:
-    said = [one for one in outcomes if not one.error]
-    names = dict.fromkeys(name for one in said for name in one.shares)
+    all_said = [one for one in outcomes if not one.error]
+    names = dict.fromkeys(name for one in all_said for name in one.shares)
+    said = [one for one in all_said if not one.probe]
     return ModelSums(
         model=model,
         said=len(said),
         failed=sum(one.error_code != SPENT for one in outcomes if one.error),
-        shares={name: _mean([share for one in said if (share := one.shares.get(name)) is not None]) for name in names},
+        shares={
+            name: _mean([share for one in all_said if (share := one.shares.get(name)) is not None]) for name in names
+        },
         words=_mean([one.words for one in said]) or 0.0,
         excess_words=_mean([one.excess_words for one in said]) or 0.0,
         ttft_ms=_median([one.ttft_ms for one in said]),
         total_ms=_median([one.total_ms for one in said]),
         tokens_per_s=_median([one.tokens_per_s for one in said]),
-        cost_usd=sum(one.cost_usd for one in said),
+        cost_usd=sum(one.cost_usd for one in all_said),
         stability=stability(said),
     )
 
@@ -113,6 +116,8 @@ def unmeasured(comparison: Comparison) -> tuple[str, ...]:
         f"Each end of an interval is wrong with a chance of at most {comparison.pairs[0].test.alpha:.1%}, "
         "however often one looks.",
     ]
+    if any(one.verdict for one in comparison.outcomes) and not any(one.probe for one in comparison.outcomes):
+        told.append("Nor whether a model's verdict follows what a posting stresses: --emphasis asks that.")
     if not comparison.has_current:
         told.append(f"The feature has none of these models: it is taken as if it had {comparison.current}.")
     failed = {one.model: one.failed for one in sums(comparison) if one.failed}

@@ -175,7 +175,12 @@ async def _remark(site: Site, showing: Showing) -> None:
     """Tell the ledger how many requirements the model left out or misjudged in form, and of how many bands the rows
     say otherwise. If it fails, nothing is lost."""
     try:
-        told = Signals(repairs=showing.left_out, contested=showing.contested, requirements=len(showing.audit.findings))
+        told = Signals(
+            repairs=showing.left_out,
+            contested=showing.contested,
+            requirements=len(showing.audit.findings),
+            own_verdict=showing.own_verdict,
+        )
         await site.ledger.remark(showing.answer, told)
     except Exception:
         log.exception("What an assessment told of its model could not be kept.")

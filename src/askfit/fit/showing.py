@@ -209,6 +209,12 @@ class Showing:
         """How many requirements the judge has not judged as asked."""
         return len(self.audit.findings) - self.judged
 
+    @property
+    def own_verdict(self) -> Verdict | None:
+        """What the judge concluded, whether it is shown or not; None where it came to no conclusion."""
+        draft = read_draft(self.streamed)
+        return draft.verdict if "verdict" in draft.settled else None
+
     def to_repair(self, failure: ProviderError | None) -> tuple[str, ...]:
         """The requirements that are worth one more call: those that wait, where the judge came to its end."""
         whole = failure is None and "requirements" in read_draft(self.streamed).settled
