@@ -11,7 +11,7 @@ demo: .venv/.run        ## the sample site on port 8000: no key, no network
 
 test: .venv/.dev        ## every test, the browser's included
 	@$(BIN)/python tests/chromium.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: .venv/.dev       ## format, lint, types, floors
 	$(BIN)/ruff format --check src tests benchmarks

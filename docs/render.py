@@ -1,7 +1,7 @@
 """Run every `$ askfit …` in the ```console blocks of README.md and docs/, and put what it prints under it.
 
 Each block runs in a fresh copy of an example with no key: of the sample site, or of the one in EXAMPLES. `--check`
-changes nothing and fails where a page differs.
+changes nothing and fails where a page differs. Pages that are named alone: `render.py README.md`.
 Times, speeds and temporary paths vary from run to run: they are written as `… ms`, `…` and `…/site`.
 """
 
@@ -51,10 +51,17 @@ def render(block: re.Match[str], example: str) -> str:
     return "```console\n" + "\n".join(lines) + "\n```"
 
 
+def pages() -> list[Path]:
+    """Those that show what commands print."""
+    every = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [page for page in every if BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
 def main() -> None:
     check = "--check" in sys.argv
+    named = [ROOT / name for name in sys.argv[1:] if not name.startswith("--")]
     stale = []
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
+    for page in named or pages():
         text = page.read_text(encoding="utf-8")
         fresh = BLOCK.sub(partial(render, example=EXAMPLES.get(str(page.relative_to(ROOT)), "site")), text)
         if fresh != text:

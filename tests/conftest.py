@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -126,6 +127,26 @@ def record(request: pytest.FixtureRequest) -> Record:
             page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
 
     return keep
+
+
+NO_WAY_TO_BE_NOBODY = os.geteuid() == 0 and not shutil.which("setpriv")
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[list[str]]:
+    """A folder that cannot be written though all on the way to it can be read; gives what a command begins with, since
+    root may write anywhere."""
+    temporary = Path(tempfile.gettempdir())
+    above = [one for one in folder.parents if one != temporary and one.is_relative_to(temporary)]
+    modes = {one: one.stat().st_mode for one in (folder, *above)}
+    for one in modes:
+        one.chmod(0o555)
+    try:
+        nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        yield nobody if os.geteuid() == 0 else []
+    finally:
+        for one, mode in reversed(modes.items()):
+            one.chmod(mode)
 
 
 @dataclass(frozen=True, slots=True)

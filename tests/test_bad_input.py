@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import stat
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 
 from askfit.config import Settings
 from askfit.providers.scripted import ScriptedServer
+from conftest import NO_WAY_TO_BE_NOBODY, read_only
 
 ABOUT = "# About\n\nAnn Ode led the onboarding team at Harbor Lane from 2019 to 2023.\n"
 MATRIX = "Skill,Level\nRoadmaps,5\nSQL,3\n"
@@ -227,20 +227,13 @@ def test_a_port_in_use_is_named_with_the_option(make_site: MakeSite) -> None:
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/usr/bin/setpriv").exists(), reason="root may write anywhere")
+@pytest.mark.skipif(NO_WAY_TO_BE_NOBODY, reason="root may write anywhere")
 def test_a_read_only_folder_is_named(make_site: MakeSite) -> None:
     """The ledger cannot be written there: the command says so and what to set."""
     root = make_site(GOOD).root
-    for folder in (root, *root.parents[:2]):
-        folder.chmod(stat.S_IRUSR | stat.S_IXUSR | stat.S_IRGRP | stat.S_IXGRP | stat.S_IROTH | stat.S_IXOTH)
-    command = [sys.executable, "-m", "askfit", "ask", "Who is Ann?", "--json"]
-    if os.geteuid() == 0:
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
-    try:
+    with read_only(root) as as_nobody:
+        command = [*as_nobody, sys.executable, "-m", "askfit", "ask", "Who is Ann?", "--json"]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30)
-    finally:
-        for folder in (*root.parents[:2], root):
-            folder.chmod(0o700)
     told((done.returncode, json.loads(done.stdout or "null"), done.stderr), "store_unwritable", 2)
 
 

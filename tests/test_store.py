@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from sqlalchemy import Connection, text
 from askfit.config import Settings
 from askfit.errors import StoreError
 from askfit.store import Store, open_store
-from conftest import POSTGRES_URL
+from conftest import NO_WAY_TO_BE_NOBODY, POSTGRES_URL, read_only
 
 MakeSite = Callable[..., Settings]
 TABLE = "CREATE TABLE things (name TEXT PRIMARY KEY)"
@@ -139,7 +138,7 @@ open_store(load_settings(sys.argv[1], {}))
 """
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may write anywhere")
+@pytest.mark.skipif(NO_WAY_TO_BE_NOBODY, reason="root may write anywhere")
 @pytest.mark.parametrize("there", [True, False])
 def test_a_read_only_place_is_unwritable(make_site: MakeSite, there: bool) -> None:
     """Told when the store is opened, not when the first question comes; the same where the file is already there."""
@@ -147,16 +146,9 @@ def test_a_read_only_place_is_unwritable(make_site: MakeSite, there: bool) -> No
     if there:
         sqlite3.connect(settings.root / "askfit.db").execute(TABLE).connection.close()
         (settings.root / "askfit.db").chmod(0o444)
-    for folder in (settings.root, *settings.root.parents[:2]):
-        folder.chmod(0o555)
-    command = [sys.executable, "-c", OPEN_ONLY, str(settings.path)]
-    if os.geteuid() == 0:
-        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
-    try:
+    with read_only(settings.root) as as_nobody:
+        command = [*as_nobody, sys.executable, "-c", OPEN_ONLY, str(settings.path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
-    finally:
-        for folder in (*settings.root.parents[:2], settings.root):
-            folder.chmod(0o700)
     assert "StoreError: " in done.stderr and "cannot be written." in done.stderr, done.stderr
 
 
