@@ -84,7 +84,7 @@ async def test_who_counts_words_or_flatters_does_not_follow(gold: Settings, matr
     assert shares == {"builtin:builtin": 1.0, "scripted:lazy": 0.0, "scripted:flattering": 0.0}
     assert all(one.said == 0 for one in told.values()), "they are no answers of the feature's own"
     page = as_html(found, asked)
-    assert "with what the rows bear as musts: strong; with less of what the rows bear as musts: strong" in page
+    assert "What the rows bear best as musts: strong. What they bear least as musts: strong." in page
     again = await compare(gold, "fit", models, asked, journal=Journal(journal, resume=True), to_the_end=True)
     assert again.resumed == 3 * len(asked) and sums(again) == sums(found)
 

@@ -143,24 +143,20 @@ def of_swing(sample: Swing, model: str, repeat: int, borne: Judged, unborne: Jud
     """Two assessments of one posting that stresses other things each time: did the model's own verdict follow?"""
     own = [_own_verdict(*judged) for judged in (borne, unborne)]
     share = followed(*own)
-    if share is None:
-        return Outcome(
-            sample.id, model, repeat, error="The model gave no verdict of its own.", error_code="no_own_verdict"
-        )
-    told = [
-        f"with {which} the rows bear as musts: {verdict}"
-        for which, verdict in zip(("what", "less of what"), own, strict=True)
-    ]
     given = (borne[0], unborne[0])
+    cost_usd = sum(one.cost_usd for one in given)
+    if share is None:
+        why = "The model gave no verdict of its own."
+        return Outcome(sample.id, model, repeat, error=why, error_code="no_own_verdict", cost_usd=cost_usd)
     return Outcome(
         sample.id,
         model,
         repeat,
         {"emphasis": share},
         () if share else ("the verdict does not rise when the posting stresses what the rows bear",),
-        "; ".join(told),
+        f"What the rows bear best as musts: {own[0]}. What they bear least as musts: {own[1]}.",
         output_tokens=sum(_tokens(one.usage) for one in given),
-        cost_usd=sum(one.cost_usd for one in given),
+        cost_usd=cost_usd,
         ttft_ms=given[0].ttft_ms,
         total_ms=sum(one.total_ms for one in given),
         probe=True,

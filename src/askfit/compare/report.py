@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from askfit.compare.blind import Standing
+from askfit.compare.emphasis import Swing
 from askfit.compare.judge import Opinion, opinion_json, opinion_told
 from askfit.compare.metrics import Outcome, stability
 from askfit.compare.running import SPENT, Comparison, Pair
@@ -431,7 +432,10 @@ def _apart(small: Outcome, large: Outcome, names: Sequence[str]) -> float:
 
 
 def _sides(sample: Sample, outcomes: Sequence[Outcome], names: Sequence[str]) -> str:
-    asked = sample.question if isinstance(sample, AskSample) else sample.posting_file or sample.posting[:120]
+    if isinstance(sample, Swing):
+        asked = sample.id
+    else:
+        asked = sample.question if isinstance(sample, AskSample) else sample.posting_file or sample.posting[:120]
     sides = []
     for one in outcomes:
         shares = ", ".join(f"{name} {_percent(one.shares[name])}" for name in names if one.shares.get(name) is not None)
