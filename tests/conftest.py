@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -127,6 +128,29 @@ def record(request: pytest.FixtureRequest) -> Record:
             page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
 
     return keep
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """PostgreSQL with a schema of the test's own, which is dropped afterwards."""
+    import psycopg
+    from psycopg import sql
+
+    schema = f"askfit_{os.getpid()}_{secrets.token_hex(4)}"
+    with psycopg.connect(POSTGRES_URL, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
+        try:
+            yield f"{POSTGRES_URL}?options=-csearch_path%3D{schema}"
+        finally:
+            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def either_store(request: pytest.FixtureRequest) -> str:
+    """Settings' lines for either database; for SQLite none, since it is what they are without."""
+    if request.param == "sqlite":
+        return ""
+    return f'[store]\nurl = "{request.getfixturevalue("postgres_url")}"\n'
 
 
 NO_WAY_TO_BE_NOBODY = os.geteuid() == 0 and not shutil.which("setpriv")

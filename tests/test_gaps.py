@@ -23,7 +23,6 @@ from askfit.ledger import SCHEMA, Attempt, Ledger, Outcome, Unanswered
 from askfit.site import visitor_id
 from askfit.store import open_store
 from askfit.types import Usage
-from conftest import POSTGRES_URL
 
 MakeSite = Callable[..., Settings]
 NOON = datetime(2026, 11, 21, 12, 34, 56, tzinfo=UTC).timestamp()
@@ -55,18 +54,10 @@ class Clock:
         return self.now
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def settings(request: pytest.FixtureRequest, make_site: MakeSite) -> AsyncIterator[Settings]:
-    """A site on either database; on PostgreSQL in a schema of its own."""
-    if request.param == "sqlite":
-        yield make_site({})
-        return
-    schema = f"askfit_gaps_{os.getpid()}"
-    plain = open_store(make_site({}, f'[store]\nurl = "{POSTGRES_URL}"\n'))
-    await plain.run(lambda connection: connection.execute(text(f"CREATE SCHEMA {schema}")))
-    yield make_site({}, f'[store]\nurl = "{POSTGRES_URL}?options=-csearch_path%3D{schema}"\n')
-    await plain.run(lambda connection: connection.execute(text(f"DROP SCHEMA {schema} CASCADE")))
-    await plain.aclose()
+@pytest.fixture
+def settings(make_site: MakeSite, either_store: str) -> Settings:
+    """A site on either database."""
+    return make_site({}, either_store)
 
 
 @asynccontextmanager

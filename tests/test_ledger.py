@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -21,7 +20,6 @@ from askfit.config import Settings
 from askfit.ledger import SCHEMA, Attempt, Bounds, Caps, Erased, Ledger, Outcome, Signals
 from askfit.store import open_store
 from askfit.types import Usage
-from conftest import POSTGRES_URL
 
 MakeSite = Callable[..., Settings]
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
@@ -390,14 +388,9 @@ async def test_two_servers_on_one_sqlite_file_lose_no_row_and_overspend_nothing(
 
 
 @pytest.fixture
-async def postgres(make_site: MakeSite) -> AsyncIterator[Settings]:
-    """A site on PostgreSQL, in a schema of its own that is dropped afterwards."""
-    schema = f"askfit_{os.getpid()}"
-    plain = open_store(make_site({}, f'[store]\nurl = "{POSTGRES_URL}"\n'))
-    await plain.run(lambda connection: connection.execute(text(f"CREATE SCHEMA {schema}")))
-    yield make_site({}, f'[store]\nurl = "{POSTGRES_URL}?options=-csearch_path%3D{schema}"\n')
-    await plain.run(lambda connection: connection.execute(text(f"DROP SCHEMA {schema} CASCADE")))
-    await plain.aclose()
+def postgres(make_site: MakeSite, postgres_url: str) -> Settings:
+    """A site on PostgreSQL."""
+    return make_site({}, f'[store]\nurl = "{postgres_url}"\n')
 
 
 @pytest.mark.postgres

@@ -30,7 +30,6 @@ from askfit.skills import Matrix, load_matrix
 from askfit.store import Store, open_store
 from askfit.types import Assessment, Disagreement, Evidence, Gate, Misfit, Notice, Requirement
 from askfit.web import chart, create_app, pages, report
-from conftest import POSTGRES_URL
 
 MakeSite = Callable[..., Settings]
 SAMPLE = Path(__file__).parents[1] / "examples" / "site"
@@ -250,13 +249,11 @@ async def test_making_links_is_limited_as_asking_is(site_of: MakeSite) -> None:
     assert statuses == [201, 429]
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def store(request: pytest.FixtureRequest, make_site: MakeSite) -> AsyncIterator[Store]:
-    """A store of each kind; PostgreSQL's without what an earlier run left there."""
-    url = "sqlite:///report.db" if request.param == "sqlite" else POSTGRES_URL
-    opened = open_store(make_site({"content/a.md": "# A\n"}, f'[store]\nurl = "{url}"\n'))
+@pytest.fixture
+async def store(make_site: MakeSite, either_store: str) -> AsyncIterator[Store]:
+    """An open store of each kind."""
+    opened = open_store(make_site({"content/a.md": "# A\n"}, either_store))
     await Shares(opened, {}).open()
-    await opened.run(lambda connection: connection.execute(sql("DELETE FROM shares")))
     yield opened
     await opened.aclose()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from askfit.config import Settings, load_settings
 from askfit.corpus import Corpus, load_corpus
 from askfit.corpus.sources import Source
 from askfit.types import Passage
-from conftest import POSTGRES_URL
 
 MakeSite = Callable[..., Settings]
 PAGES: dict[str, str | bytes] = {
@@ -34,22 +32,10 @@ PAGES: dict[str, str | bytes] = {
 }
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def site(request: pytest.FixtureRequest, make_site: MakeSite) -> Iterator[MakeSite]:
-    """Make a site on one of the two databases; on PostgreSQL in a schema of its own that is dropped afterwards."""
-    if request.param == "sqlite":
-        yield make_site
-        return
-    import psycopg
-
-    schema = f"askfit_retrieval_{os.getpid()}"
-    url = f"{POSTGRES_URL}?options=-csearch_path%3D{schema}"
-    with psycopg.connect(POSTGRES_URL, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-        try:
-            yield lambda files: make_site(files, f'[store]\nurl = "{url}"\n')
-        finally:
-            connection.execute(f"DROP SCHEMA {schema} CASCADE")
+@pytest.fixture
+def site(make_site: MakeSite, either_store: str) -> MakeSite:
+    """Make a site on either database."""
+    return lambda files: make_site(files, either_store)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,7 +28,6 @@ from askfit.signals.detector import Alarm, Watch
 from askfit.store import open_store
 from askfit.types import Usage
 from askfit.web import create_app
-from conftest import POSTGRES_URL
 
 MakeSite = Callable[..., Settings]
 HAIKU, SONNET, OPUS = "anthropic:claude-haiku-5-5", "anthropic:claude-sonnet-5-5", "anthropic:claude-opus-5-5"
@@ -236,18 +234,10 @@ def test_nearly_the_same_question_is_told_from_the_next_one(pairs: Sequence[tupl
     assert [is_asked_again(one, "Ann Ode") for one in asked] == [again] * len(pairs)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-async def settings(request: pytest.FixtureRequest, make_site: MakeSite) -> AsyncIterator[Settings]:
-    """A site on either database; on PostgreSQL in a schema of its own."""
-    if request.param == "sqlite":
-        yield make_site({})
-        return
-    schema = f"askfit_signals_{os.getpid()}"
-    plain = open_store(make_site({}, f'[store]\nurl = "{POSTGRES_URL}"\n'))
-    await plain.run(lambda connection: connection.execute(sql(f"CREATE SCHEMA {schema}")))
-    yield make_site({}, f'[store]\nurl = "{POSTGRES_URL}?options=-csearch_path%3D{schema}"\n')
-    await plain.run(lambda connection: connection.execute(sql(f"DROP SCHEMA {schema} CASCADE")))
-    await plain.aclose()
+@pytest.fixture
+def settings(make_site: MakeSite, either_store: str) -> Settings:
+    """A site on either database."""
+    return make_site({}, either_store)
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from sqlalchemy import text
 
 from askfit.advice.pace import FEWEST_DAYS, MOST_DAYS, pace
 from askfit.advice.spent import edges, otherwise, rates, saved_nanos, sums, sums_by, tokens_of
@@ -27,7 +25,6 @@ from askfit.ledger import DAY_MS, Attempt, Caps, Cell, Edges, Ledger, Outcome
 from askfit.models import cost_nanos, facts, known_models
 from askfit.store import open_store
 from askfit.types import Usage
-from conftest import POSTGRES_URL
 
 MakeSite = Callable[..., Settings]
 HAIKU, SONNET, NEWER = "anthropic:claude-haiku-4-5", "anthropic:claude-sonnet-4-6", "anthropic:claude-haiku-5-5"
@@ -137,14 +134,9 @@ async def test_calls_are_summed_by_day_feature_model_outcome_and_size(make_site:
 
 
 @pytest.fixture
-async def postgres(make_site: MakeSite) -> AsyncIterator[Settings]:
-    """A site on PostgreSQL, in a schema of its own that is dropped afterwards."""
-    schema = f"askfit_usage_{os.getpid()}"
-    plain = open_store(make_site({}, f'[store]\nurl = "{POSTGRES_URL}"\n'))
-    await plain.run(lambda connection: connection.execute(text(f"CREATE SCHEMA {schema}")))
-    yield make_site({}, f'[store]\nurl = "{POSTGRES_URL}?options=-csearch_path%3D{schema}"\n')
-    await plain.run(lambda connection: connection.execute(text(f"DROP SCHEMA {schema} CASCADE")))
-    await plain.aclose()
+def postgres(make_site: MakeSite, postgres_url: str) -> Settings:
+    """A site on PostgreSQL."""
+    return make_site({}, f'[store]\nurl = "{postgres_url}"\n')
 
 
 @pytest.mark.postgres
