@@ -224,6 +224,14 @@ def show(run: Run, wanted: str) -> None:
                 print(f"  {line}")
 
 
+def missed(told: Agreement) -> str:
+    """The bounds that do not hold, to the fourth digit; "" where all do."""
+    flattered = told.misfits_flattered / told.misfits if told.misfits else 0.0
+    reached = {"f1": told.f1_found, "within_one": told.within_one, "spearman": told.spearman}
+    short = [f"{name} {value:.4f}" for name, value in reached.items() if value is not None and value < BOUNDS[name]]
+    return ", ".join([*short, *([f"flattered {flattered:.4f}"] if flattered > BOUNDS["flattered"] else [])])
+
+
 async def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", nargs="?", type=Path, help="taken and not used: the gold is our own")
@@ -255,13 +263,16 @@ async def main() -> int:
         f"rated moderate or better {BOUNDS['flattered']:.0%}.\nF1read: over the requirements read; F1all: one not read "
         "is wrong. rho: over the verdicts that both give; not enough information has no rank."
     )
+    short = missed(whole.agreement)
+    if short:
+        print(f"MISSED: {short}")
     print("\n" + "\n".join(confusion(whole.agreement)) + "\n\n" + "\n".join(verdicts(whole.agreement)))
     times = sorted(whole.times_ms)
     if times:
         print(f"\n{len(times)} postings: p50 {times[len(times) // 2]:.0f} ms, most {times[-1]:.0f} ms")
     if given.show is not None:
         show(whole, given.show)
-    return 0
+    return 1 if short else 0
 
 
 if __name__ == "__main__":

@@ -173,6 +173,7 @@ def spans_found(path: Path) -> str:
 # ---------------------------------------------------------------- own role, other roles
 
 
+LEAST_MEAN, LEAST_WORST = 0.90, 0.75  # of the families' areas
 PARTS = ("Responsibilities", "Minimum Qualifications", "Preferred Qualifications")
 
 
@@ -284,15 +285,16 @@ def main() -> int:
     print("\nskills found in lines, relaxed (bounds recall .70, precision .45)")
     for name in ("dev", "train"):
         print(f"  {name:20} {spans_found(data / 'spans' / 'skillspan' / f'{name}.json')}")
-    print("\nown role against others, AUROC of the score (bounds mean .90, worst .75)")
+    print(f"\nown role against others, AUROC of the score (bounds mean {LEAST_MEAN:.2f}, worst {LEAST_WORST:.2f})")
     print(f"  {'family':36} score  exact words")
     areas = list(parted(families(data), Names(data)))
     for name, area, exact, count in areas:
         print(f"  {name:36} {area:.3f}  {exact:.3f}  ({count} own postings)")
     values, exacts = [area for _, area, _, _ in areas], [exact for _, _, exact, _ in areas]
-    print(f"  score: mean {statistics.mean(values):.3f}, worst {min(values):.3f}")
+    held = statistics.mean(values) >= LEAST_MEAN and min(values) >= LEAST_WORST
+    print(f"  score: mean {statistics.mean(values):.3f}, worst {min(values):.3f}{'' if held else '   MISSED'}")
     print(f"  exact words: mean {statistics.mean(exacts):.3f}, worst {min(exacts):.3f}")
-    return 0
+    return 0 if held else 1
 
 
 if __name__ == "__main__":
