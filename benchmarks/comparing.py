@@ -329,7 +329,8 @@ async def taped(count: int) -> bool:
     ok = whole_s <= MOST_S and found.compared == count
     print(
         f"\n{found.replayed} answers from a tape, {processes} processes: {took_s:.1f} s, {each_ms:.1f} ms of "
-        f"processor each; {RECORDED} samples of two models at this rate: {whole_s:.0f} s"
+        f"processor each; {RECORDED} samples of two models at this rate: {whole_s:.0f} s, "
+        f"{cpu * RECORDED / count:.0f} s of processor"
     )
     print(f"bound: {RECORDED} in {MOST_S} s{'' if ok else '   MISSED'}")
     return ok

@@ -18,6 +18,8 @@ from typing import Any, cast
 import httpx2
 import pytest
 
+from askfit import answer, open_site
+from askfit.ask import Turn
 from askfit.cli import main
 from askfit.cli.comparing import delta_of
 from askfit.compare import Comparison, Journal, Outcome, Pair, compare, running
@@ -26,7 +28,7 @@ from askfit.compare.blind_page import judge_by_hand
 from askfit.compare.journal import Picked, Why
 from askfit.compare.judge import Opinion, judged, opinion_told, read_labels
 from askfit.compare.judging import Judged, Scale, abstains, margin, margin_at_one_length
-from askfit.compare.metrics import stability
+from askfit.compare.metrics import of_answer, stability
 from askfit.compare.report import blind_told, needed_told, sentence, sums, unmeasured
 from askfit.compare.running import drawn
 from askfit.compare.verdict import ALPHA, Demand, Mean, Test, holm, looks
@@ -34,7 +36,9 @@ from askfit.config import Secrets, Settings
 from askfit.errors import UsageError
 from askfit.evals import AskSample, Tape, read_samples
 from askfit.evals.samples import Sample
+from askfit.ledger import Signals
 from askfit.providers.scripted import Script, ScriptedServer
+from askfit.types import Answered
 
 MakeSite = Callable[..., Settings]
 
@@ -446,6 +450,33 @@ async def test_processes_replay_what_one_replays(
     for one, other in zip(alone.outcomes, shared.outcomes, strict=True):
         assert replace(one, ttft_ms=0, total_ms=0) == replace(other, ttft_ms=0, total_ms=0)
     assert (shared.verdict, shared.decision) == (alone.verdict, alone.decision)
+
+
+async def test_a_replay_comes_to_what_visitors_get(sample: Settings, tmp_path: Path) -> None:
+    """The sample's own questions by two models: from a tape, in one piece and understood once for both, each answer has
+    the words, sentences taken back and scores of one that is streamed to a visitor who asks that model alone."""
+    models, tape = ("scripted:faithful", "scripted:lying"), tmp_path / "tape.jsonl"
+    golden = [one for one in read_samples(sample.root / "golden" / "ask.yaml", "chat") if isinstance(one, AskSample)]
+    await compare(sample, "ask", models, golden, tape=Tape(record=tape), to_the_end=True)
+    replayed = await compare(sample, "ask", models, golden, tape=Tape(replay=tape, at_once=True), to_the_end=True)
+    of_replay = {(one.sample, one.model): replace(one, ttft_ms=0, total_ms=0) for one in replayed.outcomes}
+    assert len(of_replay) == replayed.replayed == 2 * len(golden)
+    for model in models:
+        async with open_site(strictly(sample, model)) as site:
+            told: list[Answered] = []
+            for one in golden:
+                history = [Turn(turn.question, turn.answer) for turn in one.history]
+                given = await answer(replace(site, after=told.append), one.question, history)
+                heard = Signals(retracted=told[-1].retracted)
+                served = of_answer(one, model, 0, given, heard, site.corpus)
+                assert replace(served, ttft_ms=0, total_ms=0) == of_replay[one.id, model]
+
+
+def strictly(settings: Settings, model: str) -> Settings:
+    """A site that this model alone answers for, strictly checked."""
+    asked = settings.features["ask"].model_copy(update={"model": model, "fallback": (), "ground": "strict"})
+    features = {**settings.file.features, "ask": asked.model_copy(update={"reuse_hours": 0.0, "escalation": None})}
+    return replace(settings, file=settings.file.model_copy(update={"features": features}))
 
 
 async def test_a_decided_model_is_asked_no_more(opened: Opened) -> None:

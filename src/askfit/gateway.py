@@ -304,7 +304,7 @@ class Gateway:
                 elif item.headroom:
                     self._heard(run.turn, item)
                 elif text := run.take(item):
-                    yield Text(text)
+                    yield Text(text, last=item.last)
             _check(run)
             outcome = "ok"
         except BudgetSpent:

@@ -31,13 +31,18 @@ def clean(text: str) -> str:
     For what strangers paste. Line ends become \\n.
     """
     # In this order: a hidden character must not shield a comment, nor part what NFKC joins.
-    text = _CONTROL.sub("", _HIDDEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
-    return _COMMENT.sub(" ", unicodedata.normalize("NFKC", text))
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = _CONTROL.sub("", text if text.isascii() else _HIDDEN.sub("", text))
+    text = unicodedata.normalize("NFKC", text)
+    return _COMMENT.sub(" ", text) if "<!--" in text else text
 
 
 def words(text: str) -> list[str]:
     """Case-folded words in order; "C++", "C#" and "don't" stay whole."""
-    return [match.group().casefold().replace("’", "'") for match in _WORD.finditer(text)]
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    # Word by word: folding first would take some letters apart, and part words there.
+    return [word.casefold() for word in _WORD.findall(text.replace("’", "'"))]
 
 
 def word_spans(text: str) -> list[tuple[str, int]]:

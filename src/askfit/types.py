@@ -202,6 +202,7 @@ class Text:
     text: str
     counted: Usage | None = None  # with the first piece: what the provider has counted by then, if it tells
     headroom: Headroom | None = None  # with a piece without words, once the provider's headers are there
+    last: bool = False  # surely: nobody need wait for what follows it
 
 
 @dataclass(frozen=True, slots=True)

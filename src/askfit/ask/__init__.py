@@ -39,6 +39,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from askfit import telemetry
 from askfit.ask import abstain, lengths, preset, reasons, reuse, telling
@@ -91,7 +92,7 @@ from askfit.types import (
     UsageOut,
 )
 
-__all__ = ["Turn", "answer", "stream"]
+__all__ = ["Turn", "Understood", "answer", "stream"]
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,30 @@ REUSED = "This answer was written {ago} from the same pages."
 CUT_SHORT = "The answer was cut off at its longest length."
 REUSED_MODEL = "builtin:reused"  # in the ledger: no model was called
 MOST_ATTACHED = 6  # sentences of an uncited answer that are searched for
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A question as a feature understands it, and what may bear an answer to it.
+
+    No model has a part in it: who asks several models the same makes it once, hands it to each, and alone keeps it.
+    """
+
+    site: Site
+    asked: Question
+
+    @classmethod
+    def of(cls, site: Site, question: str, history: Sequence[Turn] = (), feature: str = "ask") -> Understood:
+        """Raises an InputError where there is no question, or far too much of one."""
+        return cls(site, _asked(site, feature, question, history))
+
+    @cached_property
+    def ground(self) -> Ground:
+        """Its sections, and what the question and the earlier turns say themselves."""
+        about = self.site.settings.site
+        turns = [(turn.question, turn.answer) for turn in self.asked.history]
+        site_words = f"{about.name} {about.url} {about.contact}"
+        return Ground(evidence(Shared(self.site.corpus)), self.asked.text, turns, site_words)
 
 
 @dataclass(slots=True)
@@ -131,13 +156,16 @@ async def stream(
     visitor: str = "",
     feature: str = "ask",
     bare: bool = False,
+    understood: Understood | None = None,
 ) -> AsyncIterator[Event]:
     """Answer one question. Raises an AskfitError before Start; after it, the last event is AskDone or Failed.
 
     A `bare` answer comes without follow-ups and without what the built-in would have said: for who only measures it.
+    `understood` is what this question came to for a feature that differs in nothing but its model.
     """
     wait = _Wait()
-    asked, call, judge = await asyncio.to_thread(_prepared, site, feature, question, history, visitor)
+    given = (site, feature, question, history, visitor, understood)
+    asked, call, judge = await asyncio.to_thread(_prepared, *given)
     hours = site.settings.features[feature].reuse_hours
     shared, key = Shared(site.corpus), (feature, asked.text, call.prompt.sha)
     if kept := reuse.find(shared, key, hours):
@@ -184,12 +212,12 @@ async def _answered(
                             judge.ground = None  # its sentences are the site's own, word for word
                         for event in _begun(site, asked, call, item, conversation, held):
                             yield event
-                    case Text(text):
-                        for event in wait.over(reading.feed(text)):
+                    case Text(text, last=last):
+                        for event in wait.over(reading.feed(text, last=last)):
                             yield event
                     case Settled() if opened:
-                        fold.retracted = reading.retracted
                         *ending, done = await asyncio.to_thread(_end, site, asked, reading, judge, wait, item, bare)
+                        fold.retracted = reading.retracted
                         for event in ending:
                             yield event
                         told = (site, call.feature, asked, reading, opened, item, done, bare)
@@ -270,12 +298,12 @@ def _said(site: Site, asked: Question) -> list[str]:
 
 
 def _prepared(
-    site: Site, feature: str, question: str, history: Sequence[Turn], visitor: str
+    site: Site, feature: str, question: str, history: Sequence[Turn], visitor: str, understood: Understood | None
 ) -> tuple[Question, Call, Judge]:
     """The question, the call to make, and what its answer must pass: all in one hop to another thread."""
-    asked = _asked(site, feature, question, history)
-    call = _call(site, feature, asked, visitor)
-    return asked, call, _judge(site, asked, call)
+    understood = understood or Understood.of(site, question, history, feature)
+    call = _call(site, feature, understood.asked, visitor)
+    return understood.asked, call, _judge(understood, call)
 
 
 def _call(site: Site, feature: str, asked: Question, visitor: str) -> Call:
@@ -303,16 +331,14 @@ def _ahead(site: Site, feature: str, asked: Question, prompt: Prompt) -> Ahead |
     return Ahead(model, uncached(prompt), round(escalation.per_day_usd * NANOS_PER_USD), escalation.most_share)
 
 
-def _judge(site: Site, asked: Question, call: Call) -> Judge:
+def _judge(understood: Understood, call: Call) -> Judge:
     """What this feature's sentences must pass. Where only the built-in answers, there is nothing to check."""
+    site = understood.site
     mode = site.settings.features[call.feature].ground
     prompt = call.prompt.cited or call.prompt  # its instructions are those of the plain form and more
-    if mode == "off" or asked.refused or builtin_only(site, call.feature):
+    if mode == "off" or understood.asked.refused or builtin_only(site, call.feature):
         return Judge(prompt)
-    about = site.settings.site
-    turns = [(turn.question, turn.answer) for turn in asked.history]
-    ground = Ground(evidence(Shared(site.corpus)), asked.text, turns, f"{about.name} {about.url} {about.contact}")
-    return Judge(prompt, ground, strict=mode == "strict")
+    return Judge(prompt, understood.ground, strict=mode == "strict")
 
 
 def _begun(
@@ -488,11 +514,20 @@ async def answer(
     visitor: str = "",
     feature: str = "ask",
     bare: bool = False,
+    understood: Understood | None = None,
 ) -> Answer:
     """Answer one question as a whole. A stream that fails raises what it failed with."""
-    events = stream(site, question, history, conversation=conversation, visitor=visitor, feature=feature, bare=bare)
     fold = _Fold()
-    async for event in events:
+    async for event in stream(
+        site,
+        question,
+        history,
+        conversation=conversation,
+        visitor=visitor,
+        feature=feature,
+        bare=bare,
+        understood=understood,
+    ):
         _add(fold, event)
     return _answer(fold)
 

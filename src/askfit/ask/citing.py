@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Protocol
 
 from askfit.ask.bearing import bearing_quote, place
@@ -28,6 +29,7 @@ _UNFINISHED = re.compile(rf"\[(?: ?|\d[\d, ]{{0,30}}| ?\[+{_BODY})\Z")
 _SINGLE = re.compile(r"\[(?=[\d, ]{1,31}\])(\d{1,6}(?: ?, ?\d{1,6})*)\]")
 _REFERENCE = re.compile(r"[ \d,;]*(?:none\b)?", re.IGNORECASE)  # what a broken marker may have held
 _PLACE = re.compile(r"\s*(\d{1,6}):(\d{1,7})-(\d{1,7})\s*")
+_PLAIN = re.compile(r"[^\s(\[]+(?:\s+[^\s(\[]+)*")  # what is shown as it stands, where no marker is before it
 _UNSEEN = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127, 0x200B, 0x2060, 0xFEFF])
 _UNSEEN[13] = None  # "\r\n" is "\n"
 
@@ -61,7 +63,11 @@ class Lexer:
     def _read(self, piece: str, *, final: bool) -> list[str | Marker]:
         raw, at, out = self._raw + piece, 0, list[str | Marker]()
         while at < len(raw):
-            if raw[at] != "[":
+            if not self._marked and (plain := _PLAIN.match(raw, at)):
+                out.append(self._gap("") + plain.group())
+                self._last, self._held, self._opened = raw[plain.end() - 1], "", False
+                at = plain.end()
+            elif raw[at] != "[":
                 self._character(raw[at], out)
                 at += 1
             elif marker := _MARKER.match(raw, at):
@@ -177,8 +183,10 @@ class Reading:
     def __post_init__(self) -> None:
         self._lexer = Lexer(lambda number: 0 < number <= len(self.sections))
 
-    def feed(self, piece: str) -> list[Shown]:
-        return self._take(self._lexer.feed(piece), final=False)
+    def feed(self, piece: str, *, last: bool = False) -> list[Shown]:
+        """The next piece. With the `last` one no sentence stays open, so none is shown before it is judged."""
+        read = self._lexer.feed(piece)
+        return self._take([*read, *self._lexer.finish()] if last else read, final=last)
 
     def finish(self) -> list[Shown]:
         return self._take(self._lexer.finish(), final=True)
@@ -209,7 +217,7 @@ class Reading:
 
     def _judge_finished(self, shown: list[Shown], *, final: bool) -> None:
         """Judge each sentence that no later text can change: all but the last, and that one at the end."""
-        while len(spans := list(sentence_spans(self.text[self._judged :]))) > (0 if final else 1):
+        while len(spans := list(islice(sentence_spans(self.text[self._judged :]), 2))) > (0 if final else 1):
             start, end = (self._judged + offset for offset in spans[0])
             marked = tuple(number for at, marker in self._marks if at < end for number in marker.numbers)
             if self.judge.keeps(self.text[start:end], marked):

@@ -42,7 +42,7 @@ FUNCTION_WORDS = {
 def language_of(question: str, site_language: str) -> str:
     """The language to answer in: the question's where its function words tell it, else the site's, else English."""
     asked = words(question)
-    counts = {language: sum(word in known for word in asked) for language, known in FUNCTION_WORDS.items()}
+    counts = {language: sum(map(known.__contains__, asked)) for language, known in FUNCTION_WORDS.items()}
     first, second = sorted(counts, key=lambda language: counts[language], reverse=True)[:2]
     if counts[first] > counts[second]:
         return first

@@ -41,7 +41,7 @@ class Matter:
 
     name: str
     heads: frozenset[str]
-    others: frozenset[str]
+    known: frozenset[str]  # these, and what may stand with them
     needs: frozenset[str]  # one of these words too, where there are any
     asks: tuple[str, ...]  # the same in the words of a site's own pages
     tells: Tells
@@ -56,7 +56,7 @@ def matters() -> Sequence[Matter]:
         Matter(
             name=row["name"],
             heads=_words(row["heads"]),
-            others=_words(row["others"]),
+            known=_words(row["heads"]) | _words(row["others"]),
             needs=_words(row.get("needs", "")),
             asks=tuple(row.get("asks", ())),
             tells=row.get("tells", "plain"),
@@ -77,15 +77,15 @@ def matter_of(text: str, names: Set[str], *, personal: bool) -> Matter | None:
     if not (personal or fragment):
         return None
     aside = names | frozenset(words(" ".join(part for match in _WHERE_TO.findall(text) for part in match)))
-    said = [word for word in said if word not in aside]
-    return next((matter for matter in matters() if _is(matter, said)), None)
+    left = {word for word in said if word not in aside}
+    telling = {word for word in left if word in _TURNS or word not in _FILLERS}
+    return next((matter for matter in matters() if _is(matter, left, telling)), None)
 
 
-def _is(matter: Matter, said: Sequence[str]) -> bool:
-    known = matter.heads | matter.others
-    telling = {word for word in said if word in known or word in _TURNS or word not in _FILLERS}
+def _is(matter: Matter, said: Set[str], telling: Set[str]) -> bool:
+    """Does the matter know all telling words, and does one of those that are said name it?"""
     return (
-        telling <= known
-        and not telling.isdisjoint(matter.heads)
-        and (not matter.needs or not telling.isdisjoint(matter.needs))
+        telling <= matter.known
+        and not matter.heads.isdisjoint(said)
+        and (not matter.needs or not matter.needs.isdisjoint(said & matter.known))
     )

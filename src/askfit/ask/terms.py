@@ -296,13 +296,26 @@ def telling(text: str) -> dict[str, str]:
 def forms(word: str) -> tuple[str, ...]:
     """Other words to search for with this one: its irregular forms and its kin."""
     verb = _IRREGULAR.get(word, word)
-    irregular = [form for form, base in _IRREGULAR.items() if base == verb]
-    return tuple(dict.fromkeys([verb, *irregular, *(other for group in _KIN for other in _others(group, word))]))
+    return tuple(dict.fromkeys([verb, *_forms_of().get(verb, ()), *_kin_of().get(stem(word), ())]))
 
 
-def _others(group: str, word: str) -> list[str]:
-    others = group.split()
-    return others if stem(word) in map(stem, others) else []
+@cache
+def _forms_of() -> dict[str, list[str]]:
+    """Verb → its irregular forms."""
+    found: dict[str, list[str]] = {}
+    for form, verb in _IRREGULAR.items():
+        found.setdefault(verb, []).append(form)
+    return found
+
+
+@cache
+def _kin_of() -> dict[str, list[str]]:
+    """Stem → the words of every group that it stands in."""
+    found: dict[str, list[str]] = {}
+    for group in map(str.split, _KIN):
+        for one in dict.fromkeys(map(stem, group)):
+            found.setdefault(one, []).extend(group)
+    return found
 
 
 @cache

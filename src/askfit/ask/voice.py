@@ -59,8 +59,9 @@ MOST_NAME_WORDS = 4  # of a file; "how-to-write-a-good-resume" is an essay
 def asks_of_owner(question: str, names: Set[str]) -> bool:
     """Is the question about the owner: "you", "she", the owner's name?"""
     asked = _ANYONES.sub(" ", question)
-    german = language_of(question, "en") == "de" and _OWN_GERMAN.search(asked)
-    return bool(_OWN.search(asked) or german or _OF_CAREER.search(asked)) or not names.isdisjoint(content(asked))
+    if _OWN.search(asked) or _OF_CAREER.search(asked) or not names.isdisjoint(content(asked)):
+        return True
+    return bool(_OWN_GERMAN.search(asked)) and language_of(question, "en") == "de"
 
 
 def related(question: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from askfit import __version__, ask, fit, forms
+from askfit.ask import Understood
 from askfit.compare.emphasis import Swing
 from askfit.compare.metrics import Outcome, of_answer, of_assessment, of_form, of_swing
 from askfit.config import Privacy, Settings, StoreSettings
@@ -65,6 +66,7 @@ class Asker:
     ledger: _Ledger
     known: str  # of all that a sample is asked of: site, rows, prompts
     _fingerprints: dict[str, str] = field(default_factory=dict)
+    _last: tuple[AskSample, Understood] | None = None
 
     def fingerprint(self, sample: Sample) -> str:
         """Of a sample and all that it is asked of."""
@@ -78,8 +80,8 @@ class Asker:
         feature = self.features[model]
         try:
             if isinstance(sample, AskSample):
-                history = [ask.Turn(turn.question, turn.answer) for turn in sample.history]
-                answer = await ask.answer(self.site, sample.question, history, feature=feature, bare=True)
+                known = self._understood(sample, feature)
+                answer = await ask.answer(self.site, sample.question, feature=feature, bare=True, understood=known)
                 told = self.ledger.told.pop(answer.id, None)
                 return of_answer(sample, model, repeat, answer, told, self.site.corpus)
             if isinstance(sample, FormSample):
@@ -92,6 +94,13 @@ class Asker:
             return of_assessment(sample, model, repeat, judged, told)
         except AskfitError as error:
             return Outcome(sample.id, model, repeat, error=str(error), error_code=error.code)
+
+    def _understood(self, sample: AskSample, feature: str) -> Understood:
+        """The question, understood once for all models: they are asked one after the other."""
+        if self._last is None or self._last[0] is not sample:
+            history = [ask.Turn(turn.question, turn.answer) for turn in sample.history]
+            self._last = sample, Understood.of(self.site, sample.question, history, feature)
+        return self._last[1]
 
     async def _assess(self, posting: str, feature: str) -> tuple[Assessment, Signals | None]:
         judged = await fit.assess(self.site, posting, feature=feature)

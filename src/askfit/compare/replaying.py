@@ -11,23 +11,26 @@ import gc
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
-from askfit.compare.asking import opened
+from askfit.compare.asking import Asker, opened
 from askfit.compare.metrics import Outcome
 from askfit.config import Settings
 from askfit.evals.samples import Sample
 from askfit.evals.tape import Tape
 
 FEWEST = 400  # answers that are left: with fewer a process takes longer to begin than to work
-AT_ONCE = 600  # answers for one process before its results are looked at: some seconds
+AT_ONCE = 1_200  # answers a process before the results are looked at: some seconds
+SHARE = 200  # answers that a process takes at a time: the one that is done first takes more
 
 Job = tuple[Sample, str, int]  # sample, model, repeat
+Given = tuple[Settings, str, tuple[str, ...], Path]  # feature, models, tape
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Replayers:
 
     pool: ProcessPoolExecutor
     count: int
-    given: tuple[Settings, str, tuple[str, ...], Path]
+    given: Given
 
     @property
     def most(self) -> int:
@@ -45,10 +48,9 @@ class Replayers:
 
     async def replay(self, jobs: Sequence[Job]) -> tuple[list[Outcome], int]:
         """What was said, in the order of the jobs; and how many were on the tape."""
-        share = -(-len(jobs) // self.count)
         loop = asyncio.get_running_loop()
-        parts = [jobs[at : at + share] for at in range(0, len(jobs), share)]
-        done = await asyncio.gather(*(loop.run_in_executor(self.pool, _replayed, *self.given, part) for part in parts))
+        parts = [jobs[at : at + SHARE] for at in range(0, len(jobs), SHARE)]
+        done = await asyncio.gather(*(loop.run_in_executor(self.pool, _replayed, self.given, part) for part in parts))
         return [outcome for outcomes, _ in done for outcome in outcomes], sum(count for _, count in done)
 
 
@@ -79,25 +81,49 @@ def _begin() -> None:
     logging.disable(logging.ERROR)  # what went wrong stands in the outcome
 
 
-class _Here(ThreadPoolExecutor):
+class _Loop(asyncio.SelectorEventLoop):
     """Runs at once what is meant for a thread: there is no visitor who waits for another."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        done = self.create_future()
         try:
-            done.set_result(fn(*args, **kwargs))
+            done.set_result(func(*args))
         except Exception as error:
             done.set_exception(error)
         return done
 
 
-def _replayed(
-    settings: Settings, feature: str, models: tuple[str, ...], path: Path, jobs: Sequence[Job]
-) -> tuple[list[Outcome], int]:
-    async def work() -> tuple[list[Outcome], int]:
-        asyncio.get_running_loop().set_default_executor(_Here())
-        tape = Tape(replay=path, at_once=True)
-        async with opened(settings, feature, models, tape, 0.0) as asker:
-            return [await asker.ask(*job) for job in jobs], tape.replayed
+class _Replay:
+    """The site and the tape, open for as long as this process lives."""
 
-    return asyncio.run(work())
+    def __init__(self, given: Given) -> None:
+        settings, feature, models, path = given
+        self._runner = asyncio.Runner(loop_factory=_Loop)
+        self._tape = Tape(replay=path, at_once=True)
+        opening = opened(settings, feature, models, self._tape, 0.0)
+        self._asker = self._runner.run(opening.__aenter__())
+        Finalize(None, self._close, args=(opening,), exitpriority=1)  # before the store's own thread ends
+
+    def _close(self, opening: AbstractAsyncContextManager[Asker]) -> None:
+        self._runner.run(opening.__aexit__(None, None, None))
+        self._runner.close()
+
+    def replay(self, jobs: Sequence[Job]) -> tuple[list[Outcome], int]:
+        before = self._tape.replayed
+        outcomes = self._runner.run(self._ask(jobs))
+        return outcomes, self._tape.replayed - before
+
+    async def _ask(self, jobs: Sequence[Job]) -> list[Outcome]:
+        return [await self._asker.ask(*job) for job in jobs]
+
+
+_replays: dict[Path, _Replay] = {}  # of this process: one
+
+
+def _replayed(given: Given, jobs: Sequence[Job]) -> tuple[list[Outcome], int]:
+    path = given[-1]
+    if path not in _replays:
+        _replays[path] = _Replay(given)
+    return _replays[path].replay(jobs)

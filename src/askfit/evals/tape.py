@@ -14,6 +14,7 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,18 @@ BEGINS = b'{"model": '  # every line of a recording: no other file is ever writt
 
 def prompt_sha(prompt: Prompt) -> str:
     """Of all that a model is given. How long the provider shall cache it changes no answer."""
-    asked = [prompt.instructions, prompt.prefix, [[turn.role, turn.text] for turn in prompt.messages]]
+    asked: list[Any] = [[[turn.role, turn.text] for turn in prompt.messages]]
     asked += [prompt.cited.instructions] if prompt.cited else []
     bounds = [prompt.max_output_tokens, prompt.output_schema and dict(prompt.output_schema)]
-    return hashlib.sha256(json.dumps([asked, bounds], sort_keys=True).encode()).hexdigest()[:32]
+    sha = _shared_sha(prompt.instructions, prompt.prefix).copy()
+    sha.update(f"{json.dumps(asked)[1:]}, {json.dumps(bounds, sort_keys=True)}]".encode())
+    return sha.hexdigest()[:32]
+
+
+@lru_cache(maxsize=8)
+def _shared_sha(instructions: str, prefix: str) -> hashlib._Hash:
+    """Of what every prompt of a feature begins with: a whole site, read once. Of one JSON list with what follows it."""
+    return hashlib.sha256(f"[{json.dumps([instructions, prefix])[:-1]}, ".encode())
 
 
 class Tape:
@@ -106,8 +115,10 @@ class _Taped:
         """The kept answer, piece by piece; else the provider's own, kept once it is whole."""
         model = f"{self._name}:{model_name}"
         if kept := self._tape.find(model, call):
-            for piece in self._tape.pieces(kept):
+            *before, last = self._tape.pieces(kept) or [""]
+            for piece in before:
                 yield Text(piece)
+            yield Text(last, last=True)
             yield Finish(Usage(**kept["usage"]), kept["finish_reason"])
             return
         if self._inner is None:

@@ -140,24 +140,25 @@ class Ground:
 
     def _clauses(self, sentence: str, found: Sequence[Fact]) -> Iterator[Clause]:
         cuts = [0, *(match.start() for match in _CLAUSE.finditer(sentence)), len(sentence)]
-        every = {one: self.evidence.weight(one) * REST for one in content(sentence) if not one.isdigit()}
+        every = {one: weight * REST for one, weight in self._weights(content(sentence)).items()}
         last: tuple[Fact, ...] = ()
         for start, end in pairwise(cuts):
             own = tuple(one for one in found if start <= one.start < end)
             named = tuple(one for one in own if one.kind == "name")
             text = sentence[start:end]
             if own or DENIES.search(text):
-                own_words = [one for one in content(text) if not one.isdigit()]
-                weights = (every if len(own_words) < ENOUGH else {}) | {
-                    one: self.evidence.weight(one) for one in content(text) if not one.isdigit()
-                }
+                said = [one for one in content(text) if not one.isdigit()]
+                weights = (every if len(said) < ENOUGH else {}) | self._weights(said)
                 yield Clause(own, () if named else last, weights, text)
             last = named[-1:] or last
+
+    def _weights(self, stems: Iterable[str]) -> dict[str, float]:
+        return {one: self.evidence.weight(one) for one in stems if not one.isdigit()}
 
 
 def _is_german(sentence: str) -> bool:
     said = words(sentence)
-    return sum(word in _GERMAN for word in said) > sum(word in STOP for word in said)
+    return sum(map(_GERMAN.__contains__, said)) > sum(map(STOP.__contains__, said))
 
 
 def _plain_noun(sentence: str, found: Sequence[Fact], at: int) -> bool:

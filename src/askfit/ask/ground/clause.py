@@ -81,17 +81,23 @@ class Weighed:
         self.units = units
         self.cited = cited
         self.sentence = sentence
-        self.shared = [[self._share(one, unit) for one in unit.said] for unit in units]
+        self.shared = list(map(self._shares, units))
         self.best = max((share for shares in self.shared for share in shares), default=0.0)
         self.whole = whole = sum(clause.weights.values())
         self.near = self.best >= SPEAKS_OF_IT * whole
         self.least = (SAME_SENTENCE if self.best >= SAYS_IT * whole else SAME_THING) * self.best
 
-    def _share(self, said: Said, unit: Unit) -> float:
-        weights = self.clause.weights
-        here = weights.keys() & said.stems
-        above = (weights.keys() & unit.head.stems) - here
-        return sum(map(weights.__getitem__, here)) + sum(map(weights.__getitem__, above)) / 2
+    def _shares(self, unit: Unit) -> list[float]:
+        """How much of the clause each sentence of a section says; what the title says counts half."""
+        weigh = self.clause.weights.__getitem__
+        known = self.clause.weights.keys() & unit.stems
+        titled = known & unit.head.stems
+        alone = sum(map(weigh, titled)) / 2
+        shares = []
+        for said in unit.said:
+            here = known & said.stems
+            shares.append(sum(map(weigh, here)) + sum(map(weigh, titled - here)) / 2 if here else alone)
+        return shares
 
     def missing(self) -> list[str]:
         own = self.clause.facts

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -57,7 +56,6 @@ class Unit:
     stems: frozenset[str]
 
 
-@lru_cache(maxsize=MOST_UNITS_KEPT)
 def unit_of(title: str, text: str, opening: str = "") -> Unit:
     """Read a section. `opening` is what its page says before the first heading: often whose page it is, and when."""
     said: list[Said] = []
@@ -174,6 +172,7 @@ class Evidence:
     def __init__(self, sections: Sequence[Section]) -> None:
         self.sections = sections
         self._openings = _openings(sections)
+        self._unit = lru_cache(maxsize=MOST_UNITS_KEPT)(self._read)
         self._postings: dict[str, array[int] | None] = {}
         self._plain: set[str] = set()  # words that stand somewhere in lower case
         self._known: set[str] = set()  # every word's forms
@@ -213,6 +212,9 @@ class Evidence:
 
     def unit(self, at: int) -> Unit:
         """The section at a place of the corpus."""
+        return self._unit(at)
+
+    def _read(self, at: int) -> Unit:
         section = self.sections[at]
         opening = self._openings.get(section.document, "")
         return unit_of(f"{section.title}\n{section.heading}\n{_dated(section)}", section.text, opening)
@@ -225,11 +227,11 @@ class Evidence:
             if (held := self._postings.get(one))
         ]
         sought.sort(key=lambda pair: len(pair[0]))
-        scores: Counter[int] = Counter()
+        scores: dict[int, float] = {}
         for held, weight in sought[:MOST_WORDS_SOUGHT]:
             for at in held:
-                scores[at] += weight  # type: ignore[assignment]
-        return [at for at, _ in scores.most_common(most)]
+                scores[at] = scores.get(at, 0.0) + weight
+        return sorted(scores, key=scores.__getitem__, reverse=True)[:most]
 
 
 _EMPTY: array[int] = array("I")
