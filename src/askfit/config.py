@@ -315,16 +315,6 @@ class Settings:
     file: File
     secrets: Secrets = field(default_factory=Secrets)
     texts: Mapping[str, str] = field(default_factory=dict)  # the owner's own prompts and forms, by name, as read once
-    features: Mapping[str, Feature] = field(init=False, repr=False, compare=False)  # that are on
-
-    def __post_init__(self) -> None:
-        """An assessment is on where there is a matrix."""
-        on = {
-            name: feature
-            for name, feature in self.file.features.items()
-            if self.file.skills is not None or not feature.needs_matrix
-        }
-        object.__setattr__(self, "features", on)
 
     @property
     def root(self) -> Path:
@@ -340,6 +330,15 @@ class Settings:
     @property
     def site(self) -> SiteSettings:
         return self.file.site
+
+    @property
+    def features(self) -> Mapping[str, Feature]:
+        """The features that are on: an assessment needs a matrix."""
+        return {
+            name: feature
+            for name, feature in self.file.features.items()
+            if self.file.skills is not None or not feature.needs_matrix
+        }
 
     def first(self, work: Work) -> str:
         """The first feature that works so, `ask` and `fit` before others; "" where none is on."""

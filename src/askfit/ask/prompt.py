@@ -104,12 +104,7 @@ def _citing(
 
 def _cache_ttl(site: Site, feature: str, prefix: str) -> Literal["", "5m", "1h"]:
     model, runs = candidates(site.settings, feature)[0], site.settings.features[feature].shape.runs_per_visit
-    return cache_plan(model, _shared_tokens(prefix), site.arrivals.gaps_min(feature), runs).ttl
-
-
-@lru_cache(maxsize=4)
-def _shared_tokens(prefix: str) -> int:
-    return estimate_tokens(prefix)
+    return cache_plan(model, estimate_tokens(prefix), site.arrivals.gaps_min(feature), runs).ttl
 
 
 def uncached(prompt: Prompt) -> Prompt:

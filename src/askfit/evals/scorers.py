@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from askfit.corpus import Corpus
 from askfit.evals.agreement import compare, nearest
@@ -39,15 +38,10 @@ def folded(text: str) -> str:
 
 def says(text: str, phrase: str) -> bool:
     """Does a text hold a phrase? "14" stands neither in "2014" nor in "14.5", "art" not in "start"."""
-    return _sought(phrase).search(folded(text)) is not None
-
-
-@lru_cache(maxsize=4096)
-def _sought(phrase: str) -> re.Pattern[str]:
     wanted = folded(phrase)
     left = r"(?<![^\W_])(?<!\d[.,])" if wanted[:1].isdigit() else r"(?<![^\W_])" if wanted[:1].isalpha() else ""
     right = r"(?!\d|[.,]\d)" if wanted[-1:].isdigit() else ""
-    return re.compile(left + re.escape(wanted) + right)
+    return re.search(left + re.escape(wanted) + right, folded(text)) is not None
 
 
 def _share(met: int, of: int, missed: list[str]) -> Score:

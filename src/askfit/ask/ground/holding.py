@@ -32,7 +32,7 @@ _BEST = tuple(
 
 
 def has(unit: Unit, name: str) -> bool:
-    return named(name, unit.words) or (_is_short(name) and any(_initials(name, said.text) for said in unit.said))
+    return named(name, unit.words) or any(_initials(name, said.text) for said in unit.said)
 
 
 def stands(name: str, said: Said) -> bool:
@@ -53,12 +53,11 @@ def named(name: str, known: frozenset[str]) -> bool:
 
 def _initials(name: str, text: str) -> bool:
     """ "PM" of "product manager"."""
-    return _is_short(name) and name.removesuffix("s").casefold() in "".join(word[0] for word in words(text))
-
-
-def _is_short(name: str) -> bool:
     bare = name.removesuffix("s")
-    return 2 <= len(bare) <= 5 and bare.isupper() and bare.isalpha()
+    if not (2 <= len(bare) <= 5 and bare.isupper() and bare.isalpha()):
+        return False
+    first = "".join(word[0] for word in words(text))
+    return bare.casefold() in first
 
 
 def bare_address(text: str) -> str:
