@@ -51,6 +51,12 @@ class Section:
     url: str  # absolute, anchor included
     tokens: int  # estimated
 
+    @property
+    def titled(self) -> str:
+        """What people call it: its page's title and its own heading."""
+        heading = self.heading.rpartition(" › ")[2]
+        return f"{self.title} › {heading}" if heading else self.title
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -282,7 +288,10 @@ class Delta(Seen):
 
 
 class Citation(Seen):
-    """`quote` stands in the section word for word; `sentence` counts the answer's sentences from 0."""
+    """`quote` stands in the section word for word; `sentence` counts the answer's sentences from 0.
+
+    `url` is "" where the page has no address on the site; `title` names page and section for people.
+    """
 
     event: ClassVar[str] = "citation"
     sentence: int
@@ -290,6 +299,7 @@ class Citation(Seen):
     section: str
     url: str
     quote: str
+    title: str = ""
 
 
 class Retract(Seen):
@@ -335,6 +345,7 @@ class CitationOut(Seen):
     section: str
     url: str
     quote: str
+    title: str = ""
 
 
 class Sentence(Seen):

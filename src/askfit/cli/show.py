@@ -102,7 +102,7 @@ def _sources(citations: list[Citation]) -> None:
         out.print()
     for number, citation in enumerate(seen.values(), 1):
         # The quote stands below: the part of the address that a browser finds it by is noise here.
-        out.print(f"[dim][{number}][/] {escape(citation.url.partition(':~:')[0].rstrip('#') or citation.section)}")
+        out.print(f"[dim][{number}][/] {escape(citation.url.partition(':~:')[0].rstrip('#') or citation.title)}")
         out.print(f'    [dim]"{escape(citation.quote)}"[/]')
 
 
