@@ -216,6 +216,7 @@ class Finish:
 
     usage: Usage
     finish_reason: FinishReason = "stop"
+    model: str = ""  # that answered, in the provider's own words: often dated, as claude-haiku-4-5-20251001
 
 
 @dataclass(frozen=True, slots=True)
