@@ -136,7 +136,8 @@ def test_counted_runs_stand_above_declared_ones() -> None:
 
 
 def test_a_new_feature_reuses_what_has_its_shape_and_is_routed_otherwise() -> None:
-    """Same shape: reuse. Same task and same price of a miss: the model only. Otherwise: a model of its own."""
+    """Same shape: reuse. Same task and same price of a miss: the model only. Otherwise: a model of its own; and what
+    is looked up is nearest to what is looked up, whatever else it shares with a judgement."""
     others = {"ask": ASK.shape, "fit": FIT.shape}
     found = [
         nearest(one, others)
@@ -149,7 +150,7 @@ def test_a_new_feature_reuses_what_has_its_shape_and_is_routed_otherwise() -> No
     assert [(like.feature, like.verdict) for like in found if like] == [
         ("fit", "reuse"),
         ("ask", "reuse the model"),
-        ("fit", "route"),
+        ("ask", "route"),
     ]
     assert found[1] and found[1].differs == ("once a visit, not 5 times", "its wait is not felt")
     assert nearest(ASK.shape, {}) is None

@@ -516,6 +516,55 @@ async def test_a_key_that_is_refused_ends_the_run_before_anything_is_spent(site:
 # ---------------------------------------------------------------- money
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no flock")
+async def test_two_runs_over_one_folder_send_one_batch(site: Path, model: ScriptedServer) -> None:
+    """The second is refused with what to do, at once and before anything is sent; then it has all from the first."""
+    model.script = Script.of({"batch_ms": 3_600_000})
+    first = asyncio.create_task(ranked(site, model, batch=True))
+    for _ in range(600):
+        if created(model):
+            break
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(60):
+        with pytest.raises(UsageError) as caught:
+            await ranked(site, model, batch=True)
+    assert caught.value.code == "folder_busy" and "Another run" in caught.value.message
+    _end_all(model)
+    assert (await first).ok and created(model) == 1
+    again = await ranked(site, model, batch=True)
+    assert created(model) == 1 and all(each.kept for each in again.ranked)
+
+
+@pytest.mark.parametrize("ends", ["expired", "canceled"])
+async def test_what_an_expired_or_cancelled_batch_had_reserved_is_given_back(
+    site: Path, model: ScriptedServer, ends: str
+) -> None:
+    """Collected days later, when the ledger took it for lost and spent: its rows cost nothing, and no sum has them."""
+    await _sent(site, model, rules=[COUNTED | {"batch": ends}])
+    store = open_store(settings_of(site, None))
+    ledger = Ledger(store, clock=lambda: time.time() + 3 * 86_400)
+    await ledger.open()
+    await ledger.purge(30)
+    await store.aclose()
+    lost = await calls(site)
+    assert [row["outcome"] for row in lost] == ["lost"] * 3 and all(row["cost_nanos"] for row in lost)
+    model.script = Script.of([COUNTED | {"batch": ends}])
+    assert (await ranked(site, model)).ok
+    rows = await calls(site)
+    assert [row["cost_nanos"] for row in rows if row["batch"]] == [0] * 3
+    alone = [row["cost_nanos"] for row in rows if not row["batch"]]
+    assert len(alone) == 3 and await _charged(site) == sum(alone)
+
+
+async def _charged(site: Path) -> int:
+    """What counts against the budget of all days."""
+    store = open_store(settings_of(site, None))
+    sums = text("SELECT SUM(nanos) FROM charged")
+    found = await store.read(lambda connection: int(connection.execute(sums).scalar() or 0))
+    await store.aclose()
+    return found
+
+
 async def test_a_spent_budget_sends_nothing(site: Path, model: ScriptedServer) -> None:
     """Refused before the batch: no request, no row."""
     toml = site / "askfit.toml"

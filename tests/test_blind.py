@@ -231,11 +231,55 @@ def test_nothing_names_a_model(houses: Site, open_page: Callable[..., Page], wat
     assert len(turns) == 7
     assert not NAMES.findall((said + " ".join(watch.urls)).lower())
     for turn in turns:
-        assert list(turn) == ["asked", "left", "right"] and list(turn["left"]) == list(turn["right"]) == ["text"]
+        assert list(turn) == ["asked", "left", "right"] and list(turn["left"]) == list(turn["right"])
+        assert set(turn["left"]) == {"text", "cites"}
         assert not NAMES.findall(json.dumps(turn).lower())
     for body in bodies:
         assert not re.search(r"openai|anthropic|gpt|claude|builtin", body.lower())
     assert all(url.startswith((origin, "data:")) for url in watch.urls) and not watch.errors
+
+
+def recited(houses: Site, cites: Callable[[str], list[str] | None]) -> None:
+    """The journal's answers with these sources, by the model."""
+    journal = houses.folder / "compare-ask.jsonl"
+    lines = [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+    told = [{**line, "cites": cites(line["model"])} for line in lines]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in told), "utf-8")
+
+
+def headings(page: Page) -> list[list[str]]:
+    """What stands below each answer."""
+    sides = [page.get_by_role("article", name=name) for name in "AB"]
+    return [[head.lower() for head in side.get_by_role("heading", level=3).all_inner_texts()] for side in sides]
+
+
+def test_the_sources_of_both_answers_stand_below_them_in_one_form(
+    houses: Site, open_page: Callable[..., Page], watch: Watch, record: Record
+) -> None:
+    """Titles as text, the same heading in the same place for both; who cites nothing says so there."""
+    titles = ["Ovens › Harbor House", 'About <img src=x onerror="document.title=1">']
+    recited(houses, lambda model: titles if model == LARGE else [])
+    with houses.blind("ask", "--models", MODELS) as served:
+        for width, dark in ((390, False), (390, True), (1280, False), (1280, True)):
+            page = open_page(served.url, width=width, dark=dark)
+            record(page, f"blind-ask-{width}-{'dark' if dark else 'light'}")
+            assert headings(page) == [["sources"], ["sources"]]
+            cited = [side.locator(".cites").inner_text().splitlines() for side in page.locator("article").all()]
+            assert sorted(cited) == sorted([titles, ["none"]])
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.locator("article img").count() == 0 and page.title() == "Which answer is better?"
+    assert not watch.errors
+
+
+@pytest.mark.parametrize("kept", [[], None])
+def test_where_neither_answer_cites_nothing_is_said_of_sources(
+    houses: Site, open_page: Callable[..., Page], kept: list[str] | None
+) -> None:
+    """Nor where one answer comes from a journal that did not keep them: what is missing must not tell two apart."""
+    recited(houses, lambda model: kept if model == SMALL else [] if kept == [] else ["Ovens"])
+    with houses.blind("ask", "--models", MODELS) as served:
+        page = open_page(served.url)
+        assert headings(page) == [[], []] and page.locator(".cites").count() == 0
 
 
 def test_a_session_goes_on_where_it_was_left(houses: Site, open_page: Callable[..., Page]) -> None:

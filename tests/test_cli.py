@@ -124,7 +124,9 @@ def test_ask_as_json_is_the_contracts_object(folder: Path) -> None:
     contract = "answer sentences abstained abstain_reason model usage cost_usd ttft_ms total_ms"
     assert set(contract.split()) <= set(answer)
     citations = [citation for sentence in answer["sentences"] for citation in sentence["citations"]]
-    assert citations and all(set(citation) == {"document", "section", "url", "quote"} for citation in citations)
+    assert citations and all(
+        set(citation) == {"document", "section", "url", "quote", "title"} for citation in citations
+    )
     assert " ".join(answer["answer"].split()).startswith(answer["sentences"][0]["text"].split(".")[0])
 
 
@@ -238,6 +240,41 @@ def test_check_says_what_is_served_and_in_which_regime(folder: Path) -> None:
     shown = askfit("check", cwd=folder).stdout.decode()
     assert "the whole corpus in the cached prompt" in " ".join(shown.split())
     assert "ok: 0 errors" in shown
+
+
+def test_check_counts_what_is_sent_as_the_advice_does(folder: Path) -> None:
+    """Pages or rows alone, and what each question really sends with them: one count for check and for advise."""
+    checked = {feature["name"]: feature for feature in told("check", cwd=folder)["features"]}
+    shown = " ".join(askfit("check", cwd=folder).stdout.decode().split())
+    advised = {feature["feature"]: feature for feature in told("advise", cwd=folder)["features"]}
+    for name, what in (("ask", "pages"), ("fit", "rows")):
+        alone, sent = (f"{checked[name][key]:,}" for key in ("content_tokens", "prefix_tokens"))
+        assert f"prompt: {alone} tokens of {what}, {sent} as sent with instructions" in shown
+        lines = {line["topic"]: line["why"] for line in advised[name]["lines"]}
+        assert f"{alone} tokens" in lines["corpus"] and f"{sent} shared tokens" in lines["caching"]
+        assert checked[name]["prefix_tokens"] > checked[name]["content_tokens"]
+
+
+def test_check_tells_which_turns_go_to_another_model(folder: Path) -> None:
+    """Escalation and shadow runs, where they are on: the model and both bounds, a line each; and that they rest."""
+    whole = " ".join(askfit("check", cwd=folder).stdout.decode().split())
+    assert "escalation" not in whole and "shadow" not in whole
+    with (folder / "askfit.toml").open("a", encoding="utf-8") as settings:
+        settings.write(
+            "\n[features.ask.escalation]\nmost_share = 0.15\nper_day_usd = 0.3\n"
+            '[features.ask.shadow]\nmodel = "anthropic:claude-opus-5-5"\n'
+        )
+    shown = askfit("check", cwd=folder, COLUMNS="110").stdout.decode().splitlines()
+    escalation = "        escalation to anthropic:claude-sonnet-4-6: at most 15% of the turns and $0.30 a day"
+    shadow = "        shadow runs on anthropic:claude-opus-5-5: about 5% of the turns, at most $0.10 a day"
+    assert {f"{escalation}; rests: no key", f"{shadow}; rests: no key"} <= set(shown)
+    shown = askfit("check", cwd=folder, ANTHROPIC_API_KEY="sk-none", COLUMNS="110").stdout.decode().splitlines()
+    assert {escalation, shadow} <= set(shown)
+    asked = told("check", cwd=folder, ANTHROPIC_API_KEY="sk-none")["features"][0]
+    assert asked["shadow"] == {
+        "model": "anthropic:claude-opus-5-5", "share": 0.05, "per_day_usd": 0.1, "rests": False
+    }  # fmt: skip
+    assert asked["escalation"]["rests"] is False
 
 
 def test_models_gives_each_fact_its_source(folder: Path) -> None:

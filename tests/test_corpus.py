@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sqlite3
 import threading
 import time
@@ -454,6 +455,60 @@ def test_settings_in_another_folder_keep_their_paths(make_site: MakeSite, tmp_pa
     inner.write_text('[site]\nname = "A"\n[corpus]\nsources = ["../pages/*.md"]\n')
     corpus = load_corpus(load_settings(inner, {}))
     assert [document.id for document in corpus.documents] == ["a"]
+
+
+def beside(tmp_path: Path, sources: list[str], urls: str = "") -> Settings:
+    """Settings in a folder `conf` of their own, over files beside it."""
+    inner = tmp_path / "conf" / "askfit.toml"
+    inner.parent.mkdir(exist_ok=True)
+    inner.write_text(
+        f'[site]\nname = "A"\nurl = "https://a.example.com"\n[corpus]\nsources = {json.dumps(sources)}\n{urls}'
+    )
+    return load_settings(inner, {})
+
+
+def test_a_page_outside_the_folder_has_its_place_below_its_source_as_address(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    """A generator's rule needs the source's folder only, which the owner has named; a permalink needs not even that."""
+    make_site({"site/content/work/a.md": "hello", "site/content/b.md": "---\npermalink: /about/\n---\nhello"})
+    corpus = load_corpus(beside(tmp_path, ["../site/content/**/*.md"]))
+    assert {document.id: document.url for document in corpus.documents} == {
+        "work/a": "https://a.example.com/work/a/",
+        "b": "https://a.example.com/about/",
+    }
+
+
+@pytest.mark.parametrize("source", ["../site/resume.json", "{root}/site/resume.json"])
+def test_a_file_outside_the_folder_is_cited_by_name_without_a_link(
+    make_site: MakeSite, tmp_path: Path, source: str
+) -> None:
+    """Where a résumé is served cannot be known from there: no address, never a path; [corpus.urls] can tell it."""
+    make_site({"site/resume.json": json.dumps({"basics": {"name": "Ann Ode", "summary": "I bake bread."}})})
+    source = source.format(root=tmp_path)
+    (document,) = load_corpus(beside(tmp_path, [source])).documents
+    assert (document.id, document.url, {section.url for section in document.sections}) == ("resume", "", {""})
+    assert document.sections[0].titled == "Résumé of Ann Ode"
+    (told,) = load_corpus(beside(tmp_path, [source], f'[corpus.urls]\n"{source}" = "/cv/{{slug}}.json"')).documents
+    assert told.url == "https://a.example.com/cv/resume.json"
+
+
+def test_two_files_of_one_name_outside_the_folder_get_ids_that_show_no_path(
+    make_site: MakeSite, tmp_path: Path
+) -> None:
+    """A document's id goes to visitors: neither a way out nor a folder of the machine stands in it."""
+    make_site({"old/cv.txt": "I baked bread.", "new/cv.txt": "I bake cakes."})
+    corpus = load_corpus(beside(tmp_path, ["../old/cv.txt", f"{tmp_path}/new/cv.txt"]))
+    ids = [document.id for document in corpus.documents]
+    assert len(set(ids)) == 2
+    assert all(re.fullmatch(r"cv\.txt-[0-9a-f]{6}", id) for id in ids)
+
+
+def test_a_way_out_and_in_again_is_no_way_out(make_site: MakeSite, tmp_path: Path) -> None:
+    """A source that leads back into the folder is named and addressed as if it had been written plainly."""
+    make_site({"conf/cv.txt": "I bake bread."})
+    (document,) = load_corpus(beside(tmp_path, ["../conf/cv.txt"])).documents
+    assert (document.path, document.url) == ("cv.txt", "https://a.example.com/cv.txt")
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,7 @@ async def test_a_turn_is_asked_of_both_and_only_figures_are_kept(visit: Any) -> 
         ("ask.shadow", LARGE, False),
     ]
     assert not any(said in raw for said in ("Lisbon", "team", answer["id"], answer["conversation"]))
+    assert small["cites"] is large["cites"] is None  # which pages were cited would tell of the question
 
 
 async def test_the_visitor_has_the_answer_before_and_a_server_that_ends_leaves_no_half(visit: Any) -> None:

@@ -75,7 +75,7 @@ def counters() -> dict[str, float]:
     return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
-async def one_call(settings: Settings, feature: str, *, leave: bool = False) -> dict[str, Any]:
+async def one_call(settings: Settings, feature: str, *, leave: bool = False, model: str = HAIKU) -> dict[str, Any]:
     """One streamed call through the gateway; its ledger row."""
     prompt = Prompt("Answer.", CORPUS, (Message("user", QUESTION),), 300, cache_ttl="1h")
 
@@ -87,7 +87,7 @@ async def one_call(settings: Settings, feature: str, *, leave: bool = False) -> 
     gateway = Gateway(settings, ledger, deadlines=Deadlines(120.0, 120.0, 240.0))
     await gateway.warm()  # importing an SDK may take long on a busy machine
     try:
-        async with aclosing(gateway.stream(Call(feature, "answer-1", prompt, site_says, "v1", only=HAIKU))) as items:
+        async with aclosing(gateway.stream(Call(feature, "answer-1", prompt, site_says, "v1", only=model))) as items:
             async for item in items:
                 if leave and type(item).__name__ == "Text":
                     break
@@ -134,6 +134,7 @@ async def test_ledger_metrics_and_opentelemetry_tell_the_same_figures(keyed: Set
         "gen_ai.operation.name": "chat",
         "gen_ai.provider.name": "anthropic",
         "gen_ai.request.model": "claude-haiku-4-5",
+        "gen_ai.response.model": "claude-haiku-4-5",
         "gen_ai.request.max_tokens": 300,
         "gen_ai.request.stream": True,
         "gen_ai.output.type": "text",
@@ -159,6 +160,20 @@ async def test_ledger_metrics_and_opentelemetry_tell_the_same_figures(keyed: Set
     assert cost.value == row["cost_nanos"]
     told_kinds = {point.attributes["askfit.token.kind"]: point.value for point in seen.points("askfit.tokens")}
     assert told_kinds == {kind: count for kind, count in kinds.items() if count}
+
+
+async def test_what_the_provider_says_answered_is_told_beside_what_was_asked_for(
+    make_site: Callable[..., Settings], server: ScriptedServer, seen: Seen
+) -> None:
+    """A provider may answer with another name than the one that it was asked for: span and metrics carry both."""
+    settings = make_site({}, environ={"OPENAI_API_KEY": "x", "OPENAI_BASE_URL": server.openai_url})
+    await one_call(settings, "ask-named", model="openai:house@faithful")
+    names = ("gen_ai.request.model", "gen_ai.response.model")
+    asked = ("house@faithful", "house")
+    assert tuple((seen.span().attributes or {})[name] for name in names) == asked
+    for metric in ("gen_ai.client.token.usage", "gen_ai.client.operation.duration"):
+        for point in seen.points(metric):
+            assert tuple(point.attributes[name] for name in names) == asked
 
 
 async def test_nothing_that_was_said_reaches_a_span_or_a_metric(keyed: Settings, seen: Seen) -> None:

@@ -215,7 +215,7 @@ async def test_a_question_streams_its_events_in_the_contracts_order(ann: Setting
         "start": {"answer", "feature", "model", "provider", "conversation"},
         "notice": {"code", "message"},
         "delta": {"text"},
-        "citation": {"sentence", "document", "section", "url", "quote"},
+        "citation": {"sentence", "document", "section", "url", "quote", "title"},
         "done": {"abstained", "abstain_reason", "usage", "cost_usd", "ttft_ms", "total_ms", "follow_ups"},
     }
     start, notice, *_, done = events
@@ -573,7 +573,7 @@ async def test_a_document_is_what_the_command_prints(ann: Settings) -> None:
     }
     assert promised <= set(answer)
     cited = answer["sentences"][0]["citations"][0]
-    assert set(cited) == {"document", "section", "url", "quote"}
+    assert set(cited) == {"document", "section", "url", "quote", "title"}
     assert cited["url"].startswith("https://ann.example.com/")
     command = [sys.executable, "-m", "askfit", "ask", QUESTION, "--json"]
     done = await asyncio.to_thread(subprocess.run, command, cwd=ann.root, capture_output=True, check=True)
@@ -1153,6 +1153,26 @@ async def test_a_links_address_is_never_a_script(make_site: MakeSite) -> None:
     }
     async with client(make_site(files, OFTEN)) as one:
         held_to_policy((await one.post("/ask-ai", data={"question": "What is the name of the wooden boat?"})).text)
+
+
+async def test_a_source_without_an_address_is_named_and_no_link(make_site: MakeSite, tmp_path: Path) -> None:
+    """A résumé outside the site's folder is cited by its title: no link and no path, on the page and in the stream."""
+    resume = {"basics": {"name": "Ann Ode"}, "work": [{"name": "Quay", "summary": "Ann baked bread for ferrymen."}]}
+    make_site({"kept/resume.json": json.dumps(resume)})
+    inner = tmp_path / "conf" / "askfit.toml"
+    inner.parent.mkdir()
+    inner.write_text(
+        '[site]\nname = "Ann Ode"\nurl = "https://ann.example.com"\n[corpus]\nsources = ["../kept/resume.json"]\n'
+    )
+    question = {"question": "For whom did Ann bake bread?"}
+    async with client(load_settings(inner, {})) as one:
+        said = (await one.post("/ask-ai", data=question)).text
+        events = await streamed(one, "/ask-ai", question)
+    cited = next(event.data for event in events if event.name == "citation")
+    assert (cited["url"], cited["title"]) == ("", "Résumé of Ann Ode › Quay")
+    (source,) = LexborHTMLParser(said).css("ol.sources li")
+    assert source.text().startswith("Résumé of Ann Ode › Quay") and not source.css("a")
+    assert ".." not in json.dumps(cited) and "resume.json" not in said and str(tmp_path) not in said
 
 
 # ---------------------------------------------------------------- privacy

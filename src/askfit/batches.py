@@ -190,12 +190,13 @@ class Batches:
         code, message = ended.code or _fault(ended), ended.message or "The model gave no answer that can be used."
         reason: FinishReason = ended.finish.finish_reason if ended.finish else "error"
         total_ms = max(0.0, time.time() * 1000 - batch.sent_ms)
-        settled = await self._settle(attempt, code or "ok", reason, usage, total_ms)
+        named = ended.finish.model if ended.finish else ""
+        settled = await self._settle(attempt, code or "ok", reason, usage, total_ms, named)
         error = ProviderError(code, message, "Try again.") if code else None
         return Answered(item, batch.model, ended.text, settled, error)
 
     async def _settle(
-        self, attempt: Attempt, outcome: str, reason: FinishReason, usage: Usage, total_ms: float
+        self, attempt: Attempt, outcome: str, reason: FinishReason, usage: Usage, total_ms: float, named: str = ""
     ) -> Settled:
         """Write the row, at the price of the day on which the batch was sent. A failing ledger takes no answer away."""
         at = datetime.fromtimestamp(time.time() - total_ms / 1000, UTC)
@@ -204,7 +205,7 @@ class Batches:
             await self._ledger.settle(attempt, Outcome(outcome, reason, usage, settled.cost_nanos, 0.0, total_ms))
         except Exception:
             log.exception("The ledger could not be written for call %s.", attempt.id)
-        telemetry.count_call(attempt, outcome, usage, settled.cost_nanos, 0.0)
+        telemetry.count_call(attempt, outcome, usage, settled.cost_nanos, 0.0, response_model=named)
         return settled
 
 

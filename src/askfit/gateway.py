@@ -391,6 +391,7 @@ class Gateway:
             run.attempt, outcome, usage, settled.cost_nanos, run.ttft_ms, total_ms=settled.total_ms,
             finish_reason=reason, max_tokens=run.call.prompt.max_output_tokens,
             wants_json=run.call.prompt.output_schema is not None,
+            response_model=run.finish.model if run.finish else "",
         )  # fmt: skip
         return settled
 

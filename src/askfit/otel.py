@@ -49,6 +49,7 @@ class Seen:
     max_tokens: int = 0
     wants_json: bool = False
     fell_back_from: str = ""
+    response_model: str = ""  # as the provider names what answered; "" where it did not get so far
 
     @property
     def provider(self) -> str:
@@ -63,7 +64,8 @@ class Seen:
             "gen_ai.request.model": self.model.partition(":")[2],
             "askfit.feature": self.feature,
         }
-        return known | ({} if self.outcome in FINE else {"error.type": self.outcome})
+        told = {"gen_ai.response.model": self.response_model} if self.response_model else {}
+        return known | told | ({} if self.outcome in FINE else {"error.type": self.outcome})
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,7 @@ def count_call(
     finish_reason: str = "",
     max_tokens: int = 0,
     wants_json: bool = False,
+    response_model: str = "",
 ) -> None:
     """Count one settled call, here and in OpenTelemetry; a time is 0 where no text came, or where nobody waited."""
     _, metrics = _metrics()
@@ -112,7 +113,7 @@ def count_call(
     otel.record(
         otel.Seen(
             call.feature, call.model, outcome, usage, cost_nanos, ttft_ms, total_ms, finish_reason, max_tokens,
-            wants_json, call.fell_back_from,
+            wants_json, call.fell_back_from, response_model,
         )
     )  # fmt: skip
 

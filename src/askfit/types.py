@@ -51,6 +51,12 @@ class Section:
     url: str  # absolute, anchor included
     tokens: int  # estimated
 
+    @property
+    def titled(self) -> str:
+        """What people call it: its page's title and its own heading."""
+        heading = self.heading.rpartition(" › ")[2]
+        return f"{self.title} › {heading}" if heading else self.title
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -211,6 +217,7 @@ class Finish:
 
     usage: Usage
     finish_reason: FinishReason = "stop"
+    model: str = ""  # that answered, in the provider's own words: often dated, as claude-haiku-4-5-20251001
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +290,10 @@ class Delta(Seen):
 
 
 class Citation(Seen):
-    """`quote` stands in the section word for word; `sentence` counts the answer's sentences from 0."""
+    """`quote` stands in the section word for word; `sentence` counts the answer's sentences from 0.
+
+    `url` is "" where the page has no address on the site; `title` names page and section for people.
+    """
 
     event: ClassVar[str] = "citation"
     sentence: int
@@ -291,6 +301,7 @@ class Citation(Seen):
     section: str
     url: str
     quote: str
+    title: str = ""
 
 
 class Retract(Seen):
@@ -336,6 +347,7 @@ class CitationOut(Seen):
     section: str
     url: str
     quote: str
+    title: str = ""
 
 
 class Sentence(Seen):

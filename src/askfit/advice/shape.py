@@ -149,11 +149,21 @@ def _apart(declared: float, counted: float) -> bool:
 
 
 def nearest(shape: Shape, others: Mapping[str, Shape]) -> Likeness | None:
-    """The other feature that differs in the least, the answers that decide before the rest; None without others."""
+    """The other feature that differs in the least: first by the task, then by all that decides. None without others.
+
+    A model is chosen for a task: no likeness in the price of a miss or in the wait makes a look-up akin to a judgement.
+    """
     if not others:
         return None
     gaps = {name: _differs(shape, other) for name, other in others.items()}
-    feature = min(gaps, key=lambda name: (sum(decides for _, decides in gaps[name]), len(gaps[name])))
+    feature = min(
+        gaps,
+        key=lambda name: (
+            others[name].task != shape.task,
+            sum(decides for _, decides in gaps[name]),
+            len(gaps[name]),
+        ),
+    )
     differs = tuple(what for what, _ in gaps[feature])
     if not differs:
         return Likeness(feature, "reuse", (), f"Same shape as {feature}: reuse its model and its settings.")

@@ -580,9 +580,7 @@ def _sentences(fold: _Fold) -> tuple[Sentence, ...]:
         Sentence(
             text=text,
             citations=tuple(
-                CitationOut(document=one.document, section=one.section, url=one.url, quote=one.quote)
-                for one in fold.citations
-                if one.sentence == index
+                CitationOut(**one.model_dump(exclude={"sentence"})) for one in fold.citations if one.sentence == index
             ),
         )
         for index, text in enumerate(sentences(fold.text))

@@ -103,7 +103,9 @@ def nearest_citation(text: str, nearest: Section) -> Citation | None:
         return None
     quote = nearest.text[first.start : min(first.end, first.start + MOST_QUOTE_CHARACTERS)].strip()
     url = place(nearest.url, quote)
-    return Citation(sentence=index, document=nearest.document, section=nearest.id, url=url, quote=quote)
+    return Citation(
+        sentence=index, document=nearest.document, section=nearest.id, url=url, quote=quote, title=nearest.titled
+    )
 
 
 def says_not(text: str) -> bool:

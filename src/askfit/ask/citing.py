@@ -278,4 +278,6 @@ def cite(index: int, sentence: str, section: Section, at: tuple[int, int] | None
     if quote is None:
         return None
     url = place(section.url, quote)
-    return Citation(sentence=index, document=section.document, section=section.id, url=url, quote=quote)
+    return Citation(
+        sentence=index, document=section.document, section=section.id, url=url, quote=quote, title=section.titled
+    )

@@ -18,21 +18,20 @@ from rich.table import Table
 from askfit import headroom
 from askfit.advice import Advice, Case, Line, Load, Reads, Visits, advise, usd
 from askfit.advice.month import visits_from
-from askfit.ask.prompt import MOST_PASSAGE_TOKENS, Shared, contents_prefix, whole_documents, whole_prefix
+from askfit.ask.prompt import MOST_PASSAGE_TOKENS
+from askfit.cli.sending import content_tokens, reads_pages, sent_tokens
 from askfit.cli.show import out
 from askfit.config import DECLARED, Settings, Shape
 from askfit.corpus import Corpus, load_corpus
-from askfit.declared import chat_instructions, check_declared, form_instructions, form_of
+from askfit.declared import check_declared
 from askfit.errors import UsageError
-from askfit.fit.judgement import SCHEMA, matrix_text
 from askfit.ledger import DAY_MS, Ledger, UsageRow
-from askfit.models import FREE_PROVIDERS, facts, prompt_tokens
-from askfit.prompts import load_prompt
+from askfit.models import FREE_PROVIDERS, facts
 from askfit.routing import check_model_names, has_key, model_of, regime
 from askfit.site import ARRIVALS_DAYS
 from askfit.skills import Matrix, load_matrix
 from askfit.store import open_store
-from askfit.types import NANOS_PER_USD, Allowance, Axis, Prompt
+from askfit.types import NANOS_PER_USD, Allowance, Axis
 
 COUNTED_DAYS = 90  # where the cache plan's fortnight holds too few questions to count visits
 FEWEST_CALLS = 20  # before which the ledger's lengths say too little
@@ -199,68 +198,24 @@ async def _measure(settings: Settings) -> Measured:
     try:
         matrix = await asyncio.to_thread(load_matrix, settings) if settings.file.skills else None
         rows, visits, limits = await _ledger(settings)
-        reads = {
-            name: _reads_form(settings, name, corpus, matrix)
-            if feature.work == "form"
-            else _reads_rows(matrix)
-            if feature.kind == "assessment" and matrix
-            else _reads_pages(settings, name, corpus)
-            for name, feature in settings.features.items()
-        }
+        reads = {name: _reads(settings, name, corpus, matrix) for name in settings.features}
     finally:
         corpus.close()
     return Measured({name: _with_counts(settings, name, read, rows) for name, read in reads.items()}, visits, limits)
 
 
-def _reads_pages(settings: Settings, name: str, corpus: Corpus) -> Reads:
-    """As make_prompt sends them: instructions, then all pages, or their titles and the passages found."""
-    # Counted in the form that the small model is given: with documents to cite, where it cites by itself.
-    model, shared = model_of(settings, "small"), Shared(corpus)
-    instructions, _ = chat_instructions(settings, settings.features[name])
-    cited = Prompt(f"{instructions}\n\n{load_prompt('ask_citing').text}", "", (), 0, documents=whole_documents(shared))
-    fresh = _fresh(settings.features[name].shape)
-    whole = _tokens(model, Prompt(instructions, whole_prefix(shared), (), 0, cited=cited))
-    contents = _tokens(model, Prompt(instructions, contents_prefix(shared), (), 0))
-    return Reads(
-        corpus.tokens,
-        Load(whole, fresh, ANSWER_TOKENS),
-        Load(contents, fresh + min(MOST_PASSAGE_TOKENS, corpus.tokens), ANSWER_TOKENS),
+def _reads(settings: Settings, name: str, corpus: Corpus, matrix: Matrix | None) -> Reads:
+    """With all of it in the prompt, and with the passages found. Counted in the form that the small model is given."""
+    feature, tokens = settings.features[name], content_tokens(settings, name, corpus, matrix)
+    is_chat, pages = feature.kind == "chat", reads_pages(settings, name, matrix)
+    fresh = _fresh(feature.shape) if is_chat else POSTING_TOKENS
+    answer = ANSWER_TOKENS if is_chat else JUDGEMENT_TOKENS
+    whole, titles = (
+        sent_tokens(settings, name, corpus, matrix, model=model_of(settings, "small"), whole=whole)
+        for whole in (True, False)
     )
-
-
-def _reads_rows(matrix: Matrix) -> Reads:
-    """As prompt_for sends them: instructions, form of the judgement, all public rows."""
-    rows = matrix_text(matrix)
-    alone = _tokens(_ONE_TO_ONE, Prompt("", rows, (), 0))
-    whole = _tokens(_ONE_TO_ONE, Prompt(load_prompt("fit").text, rows, (), 0, SCHEMA))
-    return Reads(alone, Load(whole, POSTING_TOKENS, JUDGEMENT_TOKENS), None, "rows")
-
-
-def _reads_form(settings: Settings, name: str, corpus: Corpus, matrix: Matrix | None) -> Reads:
-    """As form_prompt sends them: instructions, the form, the rows, all pages or their titles."""
-    reads, shared = settings.features[name].reads, Shared(corpus)
-    instructions, _ = form_instructions(settings, name)
-    schema = form_of(settings, name).asked
-    rows = matrix_text(matrix) if "matrix" in reads and matrix else ""
-    if "corpus" not in reads:
-        alone = _tokens(_ONE_TO_ONE, Prompt("", rows, (), 0))
-        whole = _tokens(_ONE_TO_ONE, Prompt(instructions, rows, (), 0, schema))
-        return Reads(alone, Load(whole, POSTING_TOKENS, JUDGEMENT_TOKENS), None, "rows")
-    whole = _tokens(_ONE_TO_ONE, Prompt(instructions, rows + whole_prefix(shared), (), 0, schema))
-    contents = _tokens(_ONE_TO_ONE, Prompt(instructions, rows + contents_prefix(shared), (), 0, schema))
-    found = POSTING_TOKENS + min(MOST_PASSAGE_TOKENS, corpus.tokens)
-    return Reads(
-        corpus.tokens,
-        Load(whole, POSTING_TOKENS, JUDGEMENT_TOKENS),
-        Load(contents, found, JUDGEMENT_TOKENS),
-    )
-
-
-_ONE_TO_ONE = "builtin:builtin"  # counts as Claude 4.5 does: its tokenizer ratio is 1
-
-
-def _tokens(model: str, prompt: Prompt) -> int:
-    return round(prompt_tokens(model, prompt) / facts(model).tokenizer_ratio)
+    found = Load(titles, fresh + min(MOST_PASSAGE_TOKENS, tokens), answer) if pages else None
+    return Reads(tokens, Load(whole, fresh, answer), found, "pages" if pages else "rows")
 
 
 async def _ledger(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from askfit.config import Settings
+from askfit.cli.sending import content_tokens, reads_pages, sent_tokens
+from askfit.config import Escalation, Settings, Shadow
 from askfit.corpus import Corpus, load_corpus
 from askfit.declared import check_declared
 from askfit.errors import AskfitError
@@ -16,12 +17,21 @@ from askfit.gateway import Gateway
 from askfit.headroom import told_in_words
 from askfit.ledger import Ledger
 from askfit.models import facts
-from askfit.routing import cache_plan, candidates, check_model_names, has_key, model_of, regime
+from askfit.routing import BUILTIN, cache_plan, candidates, check_model_names, has_key, model_of, regime
 from askfit.site import Arrivals
 from askfit.skills import Matrix, load_matrix
 from askfit.store import open_store
-from askfit.text import estimate_tokens
 from askfit.types import Call, Fault, Message, Prompt, Settled, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Another model that some turns of a chat go to, within two bounds of a day (UTC)."""
+
+    model: str
+    share: float  # of the turns
+    per_day_usd: float
+    rests: bool  # there is no key: no turn goes to it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +43,13 @@ class FeatureReport:
     candidates: tuple[str, ...]  # the first one answers
     wanted: str  # the model that the settings name
     regime: str  # "whole" | "retrieval" | "matrix"
-    prefix_tokens: int  # of the cached part, as the wanted model would count it
+    content_tokens: int  # of the pages or the rows alone, as the wanted model would count them
+    prefix_tokens: int  # of all that each question sends alike: instructions, form, and these
     cacheable: bool
     ttl: str
     cache_reason: str
+    escalation: Beside | None = None  # where the owner has switched it on
+    shadow: Beside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +145,32 @@ def _feature(
 ) -> FeatureReport:
     feature = settings.features[name]
     wanted = model_of(settings, feature.model)
-    reads_corpus = feature.kind == "chat" or "corpus" in feature.reads
-    how: str = regime(wanted, corpus.tokens) if reads_corpus else "matrix"
-    tokens = {"whole": corpus.tokens, "retrieval": 0, "matrix": _matrix_tokens(matrix)}[how]
-    tokens += _matrix_tokens(matrix) if reads_corpus and "matrix" in feature.reads else 0
-    plan = cache_plan(wanted, tokens, gaps_min, feature.shape.runs_per_visit)
-    counted = round(tokens * facts(wanted).tokenizer_ratio)
+    how: str = regime(wanted, corpus.tokens) if reads_pages(settings, name, matrix) else "matrix"
+    sent = sent_tokens(settings, name, corpus, matrix, model=wanted, whole=how != "retrieval")
+    plan = cache_plan(wanted, sent, gaps_min, feature.shape.runs_per_visit)
+    ratio = facts(wanted).tokenizer_ratio
     return FeatureReport(
-        name, feature.path, candidates(settings, name), wanted, how, counted, plan.cacheable, plan.ttl, plan.reason
+        name,
+        feature.path,
+        candidates(settings, name),
+        wanted,
+        how,
+        round(content_tokens(settings, name, corpus, matrix) * ratio),
+        round(sent * ratio),
+        plan.cacheable,
+        plan.ttl,
+        plan.reason,
+        _beside(settings, name, feature.escalation, needs_own=True) if feature.escalation else None,
+        _beside(settings, name, feature.shadow) if feature.shadow else None,
     )
 
 
-def _matrix_tokens(matrix: Matrix | None) -> int:
-    rows = [astuple(skill) for skill in matrix.skills] if matrix else []
-    return estimate_tokens("\n".join(" | ".join(map(str, row)) for row in rows))
+def _beside(settings: Settings, name: str, bound: Escalation | Shadow, *, needs_own: bool = False) -> Beside:
+    """An escalation rests without a model of the feature's own too: then the built-in answers every turn."""
+    model = model_of(settings, bound.model)
+    share = bound.most_share if isinstance(bound, Escalation) else bound.share
+    rests = not has_key(settings, model) or (needs_own and candidates(settings, name)[0] == BUILTIN)
+    return Beside(model, share, bound.per_day_usd, rests)
 
 
 async def _call_each(settings: Settings) -> AsyncIterator[LiveReport]:

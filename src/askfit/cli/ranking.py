@@ -11,11 +11,12 @@ import asyncio
 import csv
 import hashlib
 import json
+import logging
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ from askfit.prompts import load_prompt
 from askfit.routing import BUILTIN, candidates
 from askfit.site import Site
 from askfit.types import NANOS_PER_USD, Assessment, Fault, Notice
+
+log = logging.getLogger(__name__)
 
 AT_ONCE = 4  # postings: enough to hide a model's latency, few enough for the smallest rate limit
 RANKING_MARK = '<meta name="generator" content="askfit fit">'  # of a ranking's page: no posting
@@ -127,7 +130,41 @@ class Report:
 
 
 async def rank(settings: Settings, options: Options, *, quiet: bool) -> Report:
-    """Judge what is not judged yet. On Ctrl-C what is done stays done."""
+    """Judge what is not judged yet. On Ctrl-C what is done stays done.
+
+    UsageError `folder_busy` where another run judges this folder: two would pay twice for the same postings.
+    """
+    with _alone_in(options.folder):
+        return await _rank(settings, options, quiet=quiet)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Hold the folder's journal. The lock ends with the process, however that ends."""
+    try:
+        import fcntl
+
+        held = os.open(folder / STATE_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    except (ImportError, OSError):  # no such locks (Windows); or nothing can be noted, and then no batch is sent
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(
+                "folder_busy",
+                f"Another run is judging the postings in {folder}.",
+                "Wait until it has ended, or stop it with Ctrl-C; the same command goes on from what it has done.",
+            ) from None
+        except OSError as error:  # a network's file system may have none
+            log.warning("%s cannot be locked (%s): do not judge it twice at once.", folder, error.strerror)
+        yield
+    finally:
+        os.close(held)
+
+
+async def _rank(settings: Settings, options: Options, *, quiet: bool) -> Report:
     began = time.monotonic()
     name = feature_of(settings, "assessment")
     alone = _alone(settings, name)

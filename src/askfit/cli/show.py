@@ -31,7 +31,7 @@ from askfit.types import (
 )
 
 if TYPE_CHECKING:
-    from askfit.cli.checking import FeatureReport, Report
+    from askfit.cli.checking import Beside, FeatureReport, Report
     from askfit.cli.folder import Found
     from askfit.fit.nearmiss import NearMisses
     from askfit.models import ModelFacts
@@ -102,7 +102,7 @@ def _sources(citations: list[Citation]) -> None:
         out.print()
     for number, citation in enumerate(seen.values(), 1):
         # The quote stands below: the part of the address that a browser finds it by is noise here.
-        out.print(f"[dim][{number}][/] {escape(citation.url.partition(':~:')[0].rstrip('#') or citation.section)}")
+        out.print(f"[dim][{number}][/] {escape(citation.url.partition(':~:')[0].rstrip('#') or citation.title)}")
         out.print(f'    [dim]"{escape(citation.quote)}"[/]')
 
 
@@ -261,15 +261,24 @@ def _feature(feature: FeatureReport) -> None:
     out.print(f"[bold]{feature.path}[/]  {answers}{then}")
     if answers != feature.wanted and answers.startswith("builtin:"):
         out.print(f"        [dim]{feature.wanted} has no key in the environment: the built-in answers, and says so[/]")
-    out.print(f"        {REGIMES[feature.regime]}")
+    size = f"{feature.content_tokens:,}", f"{feature.prefix_tokens:,}"
+    out.print(f"        {REGIMES[feature.regime].format(*size)}")
     cache = f"cached for {feature.ttl}" if feature.cacheable else "not cached"
     out.print(f"        {cache} by {feature.wanted}: {escape(feature.cache_reason)}")
+    if one := feature.escalation:
+        _beside(f"escalation to {one.model}: at most {one.share:.0%} of the turns and", one)
+    if one := feature.shadow:
+        _beside(f"shadow runs on {one.model}: about {one.share:.0%} of the turns, at most", one)
+
+
+def _beside(told: str, one: Beside) -> None:
+    out.print(f"        {told} ${one.per_day_usd:.2f} a day{'; rests: no key' if one.rests else ''}")
 
 
 REGIMES = {
-    "whole": "the whole corpus in the cached prompt",
-    "retrieval": "too large for one prompt: retrieved passages",
-    "matrix": "the whole matrix in the cached prompt",
+    "whole": "the whole corpus in the cached prompt: {0} tokens of pages, {1} as sent with instructions",
+    "retrieval": "too large for one prompt ({0} tokens of pages): retrieved passages, after {1} of instructions",
+    "matrix": "the whole matrix in the cached prompt: {0} tokens of rows, {1} as sent with instructions",
 }
 
 

@@ -309,12 +309,22 @@ def items_of(comparison: Comparison, samples: Sequence[Sample]) -> Iterator[Item
 
 
 def _item(sample: Sample, small: Outcome, large: Outcome, fingerprint: str, number: int) -> Item:
-    texts = [json.dumps(shown(one), sort_keys=True) for one in (small, large)]
+    texts = [json.dumps(_words(one), sort_keys=True) for one in (small, large)]
     answers = hashlib.sha256("\x00".join(texts).encode()).hexdigest()[:16]
     key = (fingerprint, small.model, large.model)
     return Item(sample, small, large, key, number, texts[0] == texts[1], answers)
 
 
-def shown(outcome: Outcome) -> Mapping[str, object]:
-    """All that is shown of an answer: its words. Nothing of who gave it, when, or at what cost."""
+def _words(outcome: Outcome) -> Mapping[str, object]:
+    """What an answer says: by this two are the same, and a pick is of these words."""
     return outcome.assessed or {"text": outcome.said.strip()}
+
+
+def shown(left: Outcome, right: Outcome) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """All that is shown of two answers: their words and the titles of their sources. Nothing of who gave them, when, or
+    at what cost. Both have sources to show, be it none, or neither has: what is missing must not tell them apart."""
+    if left.assessed or right.assessed:
+        return _words(left), _words(right)
+    if left.cites is None or right.cites is None or not (left.cites or right.cites):
+        return _words(left), _words(right)
+    return {**_words(left), "cites": left.cites}, {**_words(right), "cites": right.cites}

@@ -1,7 +1,8 @@
 """The page on which an owner picks blind: on this machine only, behind a path that nobody can guess.
 
-The page is told the question, two texts, and how far the session is: no model, no id, no time, no cost, and both sides
-in the same form. Every pick is on file before the next two answers go out. The server ends with the session.
+The page is told the question, two texts with the titles of their sources, and how far the session is: no model, no id,
+no time, no cost, and both sides in the same form. Every pick is on file before the next two answers go out. The server
+ends with the session.
 """
 
 from __future__ import annotations
@@ -70,13 +71,13 @@ class Table:
         }
 
     def _turn(self, item: Item) -> dict[str, Any]:
-        left, right = self.session.sides(item)
+        left, right = shown(*self.session.sides(item))
         sample = item.sample
         if isinstance(sample, AskSample):
             asked = {"question": sample.question, "history": [one.model_dump() for one in sample.history]}
         else:
             asked = {"posting": sample.posting}
-        return {"asked": asked, "left": shown(left), "right": shown(right)}
+        return {"asked": asked, "left": left, "right": right}
 
     def do(self, step: str, given: dict[str, Any]) -> bool:
         """One step of the owner's; False where it does not fit the moment, as from a second tab."""

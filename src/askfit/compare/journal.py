@@ -166,7 +166,8 @@ def _checked(path: Path) -> bytes:
 
 
 def _outcome(found: Mapping[str, Any]) -> Outcome:
-    return Outcome(**{**found, "missed": tuple(found["missed"])})
+    cites = found.get("cites")
+    return Outcome(**{**found, "missed": tuple(found["missed"]), "cites": None if cites is None else tuple(cites)})
 
 
 def _choice(found: Mapping[str, Any]) -> Choice:

@@ -46,6 +46,7 @@ class Outcome:
     error: str = ""
     error_code: str = ""
     assessed: dict[str, Any] = field(default_factory=dict)  # of an assessment: what its report shows
+    cites: tuple[str, ...] | None = None  # of a chat: the titles of its sources; None where that was not kept yet
     probe: bool = False  # asked to learn one thing: no answer of the feature's own, so its length tells nothing
 
     @property
@@ -82,6 +83,7 @@ def of_answer(
         cost_usd=given.cost_usd,
         ttft_ms=given.ttft_ms,
         total_ms=given.total_ms,
+        cites=tuple(dict.fromkeys(one.title for sentence in given.sentences for one in sentence.citations)),
     )
 
 

@@ -191,7 +191,7 @@ def _measured(site: Site, turned: Answered) -> Outcome:
     whole = of_answer(sample, given.model, 0, given, Signals(retracted=turned.retracted), site.corpus)
     shares = {ANSWERED: float(not given.abstained), **whole.shares}
     shares.pop("key points", None)
-    return replace(whole, said="", missed=(), shares=shares)
+    return replace(whole, said="", missed=(), cites=None, shares=shares)
 
 
 # ---------------------------------------------------------------- what they prove

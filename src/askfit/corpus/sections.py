@@ -107,18 +107,19 @@ def _dated(id: str) -> str:
 
 
 def _address(settings: Settings, source: Source, page: Page) -> str:
-    """The page's address: its own word, the owner's pattern, or its place."""
+    """The page's address: its own word, the owner's pattern, or its place; "" where none of them tells."""
     site = settings.site.url
     if page.address.startswith(("https://", "http://")):
         return page.address
     pattern = next((form for glob, form in settings.file.corpus.urls.items() if fnmatch(source.name, glob)), "")
     path = page.address or (_filled(pattern, source, page) if pattern else _placed(source, page))
-    return f"{site}/{path.lstrip('/')}" if site else ""
+    return f"{site}/{path.lstrip('/')}" if site and path is not None else ""
 
 
-def _placed(source: Source, page: Page) -> str:
+def _placed(source: Source, page: Page) -> str | None:
+    """Where a generator puts it; None of a file that is served as it is, but from where cannot be known."""
     if source.path.suffix.lower() in (".pdf", ".docx", ".txt", ".json"):
-        return source.name
+        return None if source.is_outside else source.name
     if match := _DATED.match(source.id):
         return f"{match['y']}/{match['m']}/{match['d']}/{page.slug or match['slug']}/"
     place = source.id if source.id != "index" else ""

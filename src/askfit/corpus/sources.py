@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import posixpath
 import re
 import time
 from collections import Counter
@@ -14,7 +15,7 @@ from pathlib import Path
 from askfit.config import Settings
 from askfit.types import Fault
 
-READER_VERSION = "5"  # changes when readers read differently: what is in the index is then read again
+READER_VERSION = "6"  # changes when readers read differently: what is in the index is then read again
 MOST_BYTES = 20_000_000
 UNSETTLED_S = 2.0  # a file may change twice within one tick of its file system's clock
 ENDINGS = frozenset({".md", ".markdown", ".mdx", ".html", ".htm", ".txt", ".pdf", ".docx", ".json"})
@@ -43,8 +44,14 @@ class Source:
     """One file to read."""
 
     path: Path
-    name: str  # relative to the settings file, with forward slashes
+    name: str  # relative to the settings file, with forward slashes; of a file outside "../cv.pdf", or whole
     id: str  # the document's: the path below its glob's static part, without its ending
+
+    @property
+    def is_outside(self) -> bool:
+        """Does it lie outside the settings' folder? Then its place says nothing of the site's addresses, and its name
+        is the owner's alone."""
+        return _leads_out(self.name)
 
     def load(self) -> bytes | Fault:
         """The file's bytes, or why not."""
@@ -140,10 +147,18 @@ def _matching(root: Path, pattern: str) -> list[Path]:
 
 
 def _relative(path: Path, root: Path) -> str:
+    """Its name for the owner. A way out and in again (`../site/cv.pdf` from within `site`) is no way out."""
     try:
-        return path.relative_to(root).as_posix()
+        name = posixpath.normpath(path.relative_to(root).as_posix())
     except ValueError:
-        return path.as_posix()
+        name = path.as_posix()
+    if _leads_out(name) and path.resolve().is_relative_to(root.resolve()):
+        return path.resolve().relative_to(root.resolve()).as_posix()
+    return name
+
+
+def _leads_out(name: str) -> bool:
+    return name.startswith("../") or Path(name).is_absolute()
 
 
 def _reason(name: str, path: Path, pattern: str, settings: Settings) -> str:
@@ -196,8 +211,11 @@ def _id(path: Path, root: Path, pattern: str) -> str:
 
 
 def _distinct(sources: list[Source]) -> list[Source]:
-    """Two files with one id are told apart by their endings, and where those are alike by their whole names."""
-    for other in (lambda source: f"{source.id}{source.path.suffix.lower()}", lambda source: source.name):
+    """Two files with one id are told apart by their endings, and where those are alike by their whole names.
+
+    The id is seen by visitors: of a file outside the folder a hash stands for the name.
+    """
+    for other in (lambda source: f"{source.id}{source.path.suffix.lower()}", _telling):
         counts = Counter(source.id for source in sources)
         sources = [
             source
@@ -206,6 +224,12 @@ def _distinct(sources: list[Source]) -> list[Source]:
             for source in sources
         ]
     return sorted(sources, key=lambda source: source.id)
+
+
+def _telling(source: Source) -> str:
+    if not source.is_outside:
+        return source.name
+    return f"{source.id}-{hashlib.sha256(source.name.encode()).hexdigest()[:6]}"
 
 
 def _not_yet(pattern: str) -> Fault:

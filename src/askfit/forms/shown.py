@@ -53,8 +53,7 @@ def _part(schema: Schema, value: Any, audit: Audit, url: str) -> Part:
             section = audit.section(value)
             if section is None:
                 return Part(kind="page", text=str(value))
-            heading = section.heading.rpartition(" › ")[2]
-            return Part(kind="page", text=f"{section.title} › {heading}" if heading else section.title, url=section.url)
+            return Part(kind="page", text=section.titled, url=section.url)
         case "quote" | "missing_quote":
             return Part(kind="quote", text=value)
         case "site_quote":

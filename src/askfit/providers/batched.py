@@ -96,7 +96,8 @@ class Batched(Direct):
         except Exception as raised:  # what stands in the result is the provider's, of whatever form
             error = to_provider_error(raised, self._dialect, model.model_name, Wire())
             return Ended(result.custom_id, code=error.code, message=error.message)
-        return Ended(result.custom_id, _text(response), Finish(counted(response), finish_reason(response)))
+        finish = Finish(counted(response), finish_reason(response), response.model_name or "")
+        return Ended(result.custom_id, _text(response), finish)
 
     @contextmanager
     def _told(self, model_name: str) -> Iterator[None]:

@@ -241,7 +241,8 @@ class Direct:
         ended = self._dialect.end_mark in wire.tail or (self._dialect.reason_ends and bool(reason or refused))
         if not ended:
             raise provider_error("provider_cut_off", f"{self._dialect.provider}:{response.model_name}")
-        return Finish(to_usage(response, prompt, said), finish_reason(response))
+        # Of an endpoint that names no model the layer has the name that was asked for.
+        return Finish(to_usage(response, prompt, said), finish_reason(response), response.model_name or "")
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -85,9 +85,9 @@ def linked(text: str) -> Markup:
 
 
 def place(citation: Any) -> str:
-    """Where a citation stands, for people: host, path and section."""
+    """Where a citation stands, for people: host, path and section; of a page without an address its title."""
     parts = urlsplit(citation.url.partition(":~:")[0])
-    page = unquote(f"{parts.netloc}{parts.path}").rstrip("/") or str(citation.document)
+    page = unquote(f"{parts.netloc}{parts.path}").rstrip("/") or str(citation.title or citation.document)
     return f"{page} › {unquote(parts.fragment).replace('-', ' ')}" if parts.fragment else page
 
 

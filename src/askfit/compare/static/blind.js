@@ -74,9 +74,14 @@ function assessment(given) {
   ];
 }
 
+// Titles in both, or in neither; where only one cites, the other says so in the same place.
+const cited = titles => [of("h3", "", "Sources"), titles.length
+  ? el("ul", { class: "cites" }, titles.map(title => el("li", {}, title)))
+  : of("p", "cites", "none")];
+
 const side = (letter, key, given, kind) => el("article", { "aria-labelledby": `side-${letter}`, class: kind },
   el("h2", { id: `side-${letter}` }, letter, el("kbd", { "aria-hidden": "true" }, key)),
-  "text" in given ? rich(given.text) : assessment(given));
+  "text" in given ? [...rich(given.text), ...("cites" in given ? cited(given.cites) : [])] : assessment(given));
 
 function asked(given) {
   if ("posting" in given) {

@@ -134,7 +134,7 @@ class Answer:
 
     def __init__(self, body: Mapping[str, Any], charge: Charge) -> None:
         self._id = f"msg_01{secrets.token_hex(11)}"
-        self._model = body["model"]
+        self._model = body["model"].partition("@")[0]  # what answers; a behaviour is no part of its name
         self._charge = charge
         self._documents = _documents(body) if may_cite(body) else ()
         self._block = 0

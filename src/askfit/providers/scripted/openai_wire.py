@@ -57,7 +57,7 @@ class Answer:
 
     def __init__(self, body: Mapping[str, Any], charge: Charge) -> None:
         self._id = f"chatcmpl-{secrets.token_hex(12)}"
-        self._model = body["model"]
+        self._model = body["model"].partition("@")[0]  # what answers; a behaviour is no part of its name
         self._charge = charge
         self._tell_usage = bool((body.get("stream_options") or {}).get("include_usage"))
 

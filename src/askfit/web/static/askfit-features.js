@@ -50,7 +50,10 @@ class AskChoices extends AskAi {
     if (!choice) return undefined;
     this.history = [];
     this.out.replaceChildren();
-    for (const each of this.root.querySelectorAll(".choices button")) each.toggleAttribute("aria-current", each.value === choice);
+    for (const each of this.root.querySelectorAll(".choices button")) {
+      if (each.value === choice) each.setAttribute("aria-current", "true");  // an empty one means false
+      else each.removeAttribute("aria-current");
+    }
     return super.send(choice);
   }
 }

@@ -31,7 +31,7 @@ function place(citation) {
   try {
     const { host, pathname, hash } = new URL(citation.url.replace(/#?:~:.*/, ""));
     return decodeURI(host + pathname).replace(/\/$/, "") + decodeURIComponent(hash).replace("#", " › ").replaceAll("-", " ");
-  } catch { return citation.document; }
+  } catch { return citation.title || citation.document; }
 }
 
 // Bold, code, links, mail; all else is text. A citation's number travels as U+E000 number U+E001.
