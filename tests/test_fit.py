@@ -535,6 +535,16 @@ async def test_the_models_cached_prefix_is_the_same_for_two_postings(judged: Jud
     assert "Secret sauce" in json.dumps(first)
 
 
+@pytest.mark.parametrize(("rows", "is_marked"), [(10, False), (120, True)])
+async def test_instructions_count_towards_the_cache_minimum(
+    rows: int, is_marked: bool, judged: Judged, server: ScriptedServer
+) -> None:
+    """The provider caches instructions and rows as one: 120 rows alone fall short of its minimum, together not."""
+    matrix = "Skill,Level\n" + "".join(f"Craft number {at},4\n" for at in range(rows))
+    await judged(judgement(), rows=matrix)
+    assert ("cache_control" in json.dumps(server.requests[-1].body)) == is_marked
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2000), st.text(max_size=40))
 def test_a_growing_judgement_never_takes_back_what_was_sure(cut: int, noise: str) -> None:

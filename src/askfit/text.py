@@ -112,6 +112,11 @@ def estimate_tokens(text: str) -> int:
     return int(len(text.encode("utf-8", "replace")) / _BYTES_PER_TOKEN) + 1 if text else 0
 
 
+def cached_tokens(instructions: str, prefix: str) -> int:
+    """About how many tokens come before a prompt's cache mark: what every question sends alike; 0 with no prefix."""
+    return estimate_tokens(instructions) + estimate_tokens(prefix) if prefix else 0
+
+
 def stands_in(quote: str, text: str) -> bool:
     """Does the quote stand in the text word for word? White space is folded, nothing else."""
     folded = " ".join(quote.split())

@@ -26,7 +26,7 @@ from askfit.models import facts
 from askfit.prompts import load_prompt
 from askfit.routing import BUILTIN, beside, cache_plan, candidates, regime
 from askfit.site import Site
-from askfit.text import estimate_tokens
+from askfit.text import cached_tokens, estimate_tokens
 from askfit.types import Chunk, Chunks, Message, Prompt, Section
 
 MOST_CONTENTS_TOKENS = 4_000
@@ -69,7 +69,7 @@ def make_prompt(site: Site, feature: str, asked: Question, passages: Sequence[Se
         ),
         max_output_tokens=length_of(asked).tokens,
         sha=sha,
-        cache_ttl=_cache_ttl(site, feature, prefix),
+        cache_ttl=_cache_ttl(site, feature, cached_tokens(instructions, prefix)),
     )
     if not any(facts(model).citations for model in _answering(site, feature)):
         return prompt
@@ -102,9 +102,9 @@ def _citing(
     return replace(prompt, sha=sha, cited=cited)
 
 
-def _cache_ttl(site: Site, feature: str, prefix: str) -> Literal["", "5m", "1h"]:
+def _cache_ttl(site: Site, feature: str, tokens: int) -> Literal["", "5m", "1h"]:
     model, runs = candidates(site.settings, feature)[0], site.settings.features[feature].shape.runs_per_visit
-    return cache_plan(model, estimate_tokens(prefix), site.arrivals.gaps_min(feature), runs).ttl
+    return cache_plan(model, tokens, site.arrivals.gaps_min(feature), runs).ttl
 
 
 def uncached(prompt: Prompt) -> Prompt:

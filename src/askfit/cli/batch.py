@@ -24,7 +24,7 @@ from askfit.fit.posting import Posting, read_posting
 from askfit.gateway import LASTING
 from askfit.models import max_cost_nanos
 from askfit.routing import cache_plan
-from askfit.text import estimate_tokens
+from askfit.text import cached_tokens
 from askfit.types import NANOS_PER_USD, Assessment, Call, Fault, Usage
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ async def _offers(run: Run, texts: Mapping[str, str]) -> list[Offer]:
 
 def _ttl(model: str, call: Call) -> Ttl:
     """An hour, for a batch often takes longer than five minutes; "" where the matrix is too short to be cached."""
-    return cache_plan(model, estimate_tokens(call.prompt.prefix)).ttl
+    return cache_plan(model, cached_tokens(call.prompt.instructions, call.prompt.prefix)).ttl
 
 
 def _marked(call: Call, ttl: Ttl) -> Call:

@@ -22,7 +22,7 @@ from askfit.ledger import Signals
 from askfit.routing import BUILTIN, cache_plan, candidates
 from askfit.site import Site
 from askfit.skills import Matrix
-from askfit.text import estimate_tokens
+from askfit.text import cached_tokens
 from askfit.types import Assessment, Call, Event, Failed, Prompt
 
 __all__ = ["assess", "call_for", "matrix_text", "stream"]
@@ -122,7 +122,7 @@ def _call(site: Site, showing: Showing, visitor: str) -> Call:
     prompt = prompt_for(showing.audit.matrix, showing.audit.posting)
     model, gaps_min = candidates(site.settings, showing.feature)[0], site.arrivals.gaps_min(showing.feature)
     runs = site.settings.features[showing.feature].shape.runs_per_visit
-    plan = cache_plan(model, estimate_tokens(prompt.prefix), gaps_min, runs)
+    plan = cache_plan(model, cached_tokens(prompt.instructions, prompt.prefix), gaps_min, runs)
     return Call(
         feature=showing.feature,
         answer=showing.answer,

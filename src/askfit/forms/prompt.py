@@ -18,7 +18,7 @@ from askfit.forms.found import Found
 from askfit.prompts import load_prompt
 from askfit.routing import cache_plan, candidates
 from askfit.site import Site
-from askfit.text import estimate_tokens
+from askfit.text import cached_tokens
 from askfit.types import Message, Prompt, Section
 
 MOST_OUTPUT_TOKENS = 4_000
@@ -42,7 +42,8 @@ def form_prompt(site: Site, feature: str, found: Found) -> Prompt:
         beside = "" if whole else _passages(shared, _sections(site, found))
     prefix = "\n\n".join(parts)
     gaps_min, runs = site.arrivals.gaps_min(feature), declared.shape.runs_per_visit
-    plan = cache_plan(candidates(site.settings, feature)[0], estimate_tokens(prefix), gaps_min, runs)
+    tokens = cached_tokens(instructions, prefix)
+    plan = cache_plan(candidates(site.settings, feature)[0], tokens, gaps_min, runs)
     return Prompt(
         instructions=instructions,
         prefix=prefix,
