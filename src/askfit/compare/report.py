@@ -88,7 +88,10 @@ def sentence(comparison: Comparison) -> str:
 
 
 def price_told(comparison: Comparison) -> str:
-    """What the dearer model costs beside the cheaper, as measured on these samples; "" where nothing was charged."""
+    """What the dearer model costs beside the cheaper, as measured on these samples; "" where nothing was charged, or
+    only one of them could be cached."""
+    if not comparison.cached_alike:
+        return ""
     by_model = {one.model: one for one in sums(comparison)}
     pair = telling(comparison)
     small, large = by_model[pair.small], by_model[pair.large]

@@ -103,6 +103,7 @@ class Comparison:
     paid_usd: float = 0.0  # for what was asked now, failed calls included
     own_ms: float = 0.0  # of all this time, what the comparison itself took, without the asking
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the samples, by id, and all they are asked of
+    cached_alike: bool = True  # else the two models' costs are not to be compared
     notes: tuple[str, ...] = ()  # what else is to be known of how it was measured
 
     @property
