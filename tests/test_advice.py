@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from askfit.advice import Advice, Case, Load, Reads, Visits, advise
 from askfit.advice.month import DAY_MS, GUESS_WITHIN, MONTH_DAYS, month, visits_from
-from askfit.advice.shape import nearest, read_shape
+from askfit.advice.shape import nearest, read_shape, times
 from askfit.caching import best_ttl, ratios
 from askfit.cli import advising, main
 from askfit.config import ASK, FIT, Settings, Shape, load_settings
@@ -133,6 +133,12 @@ def test_counted_runs_stand_above_declared_ones() -> None:
     """Declared once, counted six times a visit: the count weighs, and that they differ is told."""
     read = read_shape(shape("synthesis", 1, "no value"), fits=True, counted_runs=6)
     assert read.clarity == "mixed" and "the ledger counts 6.0" in " ".join(read.conflicts)
+
+
+@pytest.mark.parametrize(("runs", "told"), [(3.02727, "3"), (2.46, "2.5"), (5, "5"), (150, "150"), (0.02, "0.02")])
+def test_runs_are_told_in_figures_that_one_reads(runs: float, told: str) -> None:
+    """A counted mean has no five decimals, many runs no exponent, and few are not none."""
+    assert times(runs) == told
 
 
 def test_a_new_feature_reuses_what_has_its_shape_and_is_routed_otherwise() -> None:

@@ -403,14 +403,16 @@ async def test_no_batch_stops_the_one_that_runs_and_judges_one_by_one(site: Path
 
 
 async def test_an_answer_to_a_posting_that_has_changed_is_paid_and_not_used(site: Path, model: ScriptedServer) -> None:
-    """The changed one is sent anew, the others are collected."""
+    """The changed one is sent anew, the others are collected; what the run cost holds all four, as the ledger does."""
     await _sent(site, model)
     (site / "jobs" / "mixed.md").write_text(MIXED + "- Fluent Spanish\n", encoding="utf-8")
     model.script = Script()
     report = await ranked(site, model)
     assert report.ok and len(report.ranked) == 3
     assert [len(seen.body["requests"]) for seen in model.requests if seen.path == PATH] == [3, 1]
-    assert [row["outcome"] for row in await calls(site)] == ["ok"] * 4
+    rows = await calls(site)
+    assert [row["outcome"] for row in rows] == ["ok"] * 4 and all(row["cost_nanos"] for row in rows)
+    assert report.cost_usd == pytest.approx(sum(row["cost_nanos"] for row in rows) / NANOS_PER_USD)
 
 
 async def test_a_batch_that_nobody_can_use_any_more_is_stopped(site: Path, model: ScriptedServer) -> None:
@@ -484,6 +486,7 @@ async def test_what_is_charged_and_unusable_is_not_asked_again(site: Path, model
     model.script = Script.of([{"match": "Rust", "behaviour": "refusal", "usage": {"input_tokens": 900}}])
     report = await ranked(site, model)
     assert [(fault.file, fault.code) for fault in report.faults] == [("sub/platform.txt", "provider_refused")]
+    assert report.cost_usd == pytest.approx(sum(row["cost_nanos"] for row in await calls(site)) / NANOS_PER_USD)
     assert single(model) == 0 and len(report.ranked) == 2
     assert {row["outcome"]: row["cost_nanos"] > 0 for row in await calls(site)} == {
         "ok": True,

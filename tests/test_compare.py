@@ -7,8 +7,10 @@ import json
 import math
 import os
 import random
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -497,6 +499,36 @@ async def test_a_model_that_fails_counts_for_neither(opened: Opened) -> None:
     assert found.verdict == "INCONCLUSIVE" and found.compared == 0
 
 
+async def test_money_that_is_only_held_is_not_spent(opened: Opened) -> None:
+    """Calls side by side hold many times what they cost: a run waits for what they give back, within its bound."""
+    most_usd = 0.08  # what two such calls hold, of four that are asked at once
+    found = await opened(SHALLOW, INTEGRATING).compared(count=10, most_cost_usd=most_usd, to_the_end=True)
+    assert not found.spent and found.compared == 10
+    assert 0 < found.paid_usd < most_usd
+    assert math.isclose(found.paid_usd, sum(one.cost_usd for one in found.outcomes), abs_tol=1e-6)
+
+
+async def test_what_failed_calls_cost_counts_too(opened: Opened) -> None:
+    """A model that declines is charged for: what is left for a judge is less by that."""
+    site = opened(INTEGRATING, INTEGRATING)
+    site.large.script = Script.of([{"match": "", "text": "No.", "finish": "refusal"}])
+    found = await site.compared(count=2)
+    small = sum(one.cost_usd for one in found.outcomes)
+    assert found.compared == 0 and found.paid_usd > 2 * small > 0
+    assert any(f"{LARGE} failed on 2 answers" in line and "declined" in line for line in unmeasured(found))
+
+
+async def test_of_three_models_the_price_is_that_of_the_two_that_decide(opened: Opened) -> None:
+    """The verdict moves to one model: what is told of prices is of that one beside the one it replaces, by name."""
+    site = opened(SHALLOW, INTEGRATING)
+    found = await site.compared(models=(SMALL, "openai:gpt-5.1", LARGE), count=40)
+    assert (found.verdict, found.chosen, found.pairs[0].large) == ("ESCALATE", LARGE, "openai:gpt-5.1")
+    cost = {one.model: one.cost_usd / one.said for one in sums(found)}
+    assert f"An answer of {LARGE} cost {cost[LARGE] / cost[SMALL]:.1f} times as much as one of {SMALL}." in sentence(
+        found
+    )
+
+
 # ---------------------------------------------------------------- blind, by hand
 
 
@@ -800,6 +832,44 @@ def test_the_command_tells_the_verdict_writes_a_page_and_a_document(opened: Open
     assert {one["metric"] for one in found["pairs"][0]["metrics"]} == {"key points", "faithfulness"}
 
 
+def test_a_page_is_written_of_a_run_whose_money_reached_nothing(opened: Opened) -> None:
+    """Too little money for one question: exit 1, a page all the same, and no word on how many samples it takes."""
+    site = opened(SHALLOW, INTEGRATING)
+    done = site.askfit("ask", "--models", f"{SMALL},{LARGE}", "--html", "report.html", "--max-cost", "0.0001")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "The money of --max-cost is spent" in done.stdout and "No number of samples" not in done.stdout
+    assert (site.settings.root / "report.html").read_text(encoding="utf-8").endswith("</html>")
+
+
+def test_a_stopped_run_leaves_no_empty_page_and_says_how_to_go_on(opened: Opened) -> None:
+    """Ctrl-C: what was paid for is in the journal, which is named; no file of nothing stands where a report should."""
+    site = opened(SHALLOW, INTEGRATING)
+    site.large.script = Script.of([{"match": "", "text": "It was built.", "first_ms": 700}])
+    command = [
+        sys.executable,
+        "-m",
+        "askfit",
+        "compare",
+        "ask",
+        "--models",
+        f"{SMALL},{LARGE}",
+        "--html",
+        "report.html",
+    ]
+    running = subprocess.Popen(
+        command, cwd=site.settings.root, env={**os.environ, **keys(site.small, site.large)}, stderr=subprocess.PIPE
+    )
+    journal = site.settings.root / "compare-ask.jsonl"
+    for _ in range(600):
+        if journal.exists():
+            break
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    told = " ".join(running.communicate(timeout=60)[1].decode().split())
+    assert running.returncode == 130 and "compare-ask.jsonl" in told.replace(" ", "") and "--resume" in told
+    assert not (site.settings.root / "report.html").exists()
+
+
 def test_a_judge_stands_beside_the_verdict_on_the_command_line_and_the_page(opened: Opened) -> None:
     """Two calls a pair over HTTP to a third model; its word comes after the metrics', and is not asked for again."""
     site = opened(SHALLOW, INTEGRATING)
@@ -815,6 +885,7 @@ def test_a_judge_stands_beside_the_verdict_on_the_command_line_and_the_page(open
     assert done.returncode == 0, done.stderr
     first, beside = done.stdout.index("ESCALATE  Move ask"), done.stdout.index("ESCALATE by a judge, beside it")
     assert first < beside and "not held against people" in " ".join(done.stdout.split())
+    assert "This run cost $" in done.stdout and "its judge included" in done.stdout
     assert SMALL in done.stdout and LARGE in done.stdout, "names are whole on a narrow screen"
     html = (site.settings.root / "report.html").read_text(encoding="utf-8")
     assert "By a judge: ESCALATE" in html and judge in html and "<script" not in html
@@ -823,6 +894,7 @@ def test_a_judge_stands_beside_the_verdict_on_the_command_line_and_the_page(open
     (told,) = found["judged"]
     assert (told["judge"], told["verdict"], told["agreement"], told["failed"]) == (judge, "ESCALATE", 1.0, 0)
     assert site.calls == calls == 2 * found["compared"] + 2 * told["judged"]
+    assert found["paid_usd"] == 0, "what the journal holds was paid before"
 
 
 @pytest.mark.parametrize(
@@ -841,6 +913,7 @@ def test_a_judge_stands_beside_the_verdict_on_the_command_line_and_the_page(open
         (("ask", "--models", "builtin,scripted:echo", "--judge", "anthropic:claude-haiku-4-5"), "no key for the judge"),
         (("ask", "--models", "builtin,scripted:echo", "--labels", "x.yaml"), "--judge"),
         (("ask", "--models", "builtin,scripted:echo", "--emphasis"), "--emphasis is for assessments"),
+        (("ask", "--models", "builtin,scripted:echo", "--max-cost", "inf"), "--max-cost"),
         (("ask",), "--models"),
     ],
 )

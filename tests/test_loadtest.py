@@ -175,6 +175,7 @@ def test_more_than_fit_is_exit_1(
         (["--live"], "never asks a provider"),
         (["--tier", "gold"], "Known: start, build, scale, 1."),
         (["--limits", "50"], "50,50000,10000"),
+        (["--limits", "50,50000,10000", "--tier", "start"], "Give one of the two."),
         (["--visitors-per-minute", "many"], "Write a number, or 'find'."),
         (["--visitors-per-minute", "-3"], "Write a number, or 'find'."),
     ],

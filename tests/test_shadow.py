@@ -231,7 +231,9 @@ async def test_what_a_server_wrote_the_command_reads(visit: Any, capsys: pytest.
     assert [one["model"] for one in told["models"]] == [SMALL, LARGE]
     assert told["conversations_needed"]
     assert await asyncio.to_thread(run, "compare", "ask", "--from-shadow", "--config", config) == 0
-    assert "visitors' own turns" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "visitors' own turns" in said and "its price without a cache" in said
+    assert "times as much" not in said, "one of the two is never cached here"
     assert await asyncio.to_thread(run, "usage", "--json", "--config", config) == 0
     assert "ask.shadow" in capsys.readouterr().out
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -78,9 +79,9 @@ async def cells_of(ledger: Ledger, since: datetime = NOW - timedelta(days=100), 
     return list(found)
 
 
-def printed(report: Spending, by: Any = "") -> str:
-    """What the command prints on a terminal of 80 columns."""
-    console = Console(width=80, highlight=False, color_system=None, record=True, file=io.StringIO())
+def printed(report: Spending, by: Any = "", width: int = 80) -> str:
+    """What the command prints on a terminal of so many columns."""
+    console = Console(width=width, highlight=False, color_system=None, record=True, file=io.StringIO())
     kept, using.out = using.out, console
     try:
         using.show(report, by)
@@ -376,6 +377,16 @@ async def test_a_person_is_told_in_three_tables_and_plain_sentences(make_site: M
     assert "2026-11-21 so far" in told and "The last 7 of 14 days" in told
     assert all(model.model in told for model in known_models())
     assert "By the prices of 2026-11-21, over the 71 of 74 calls" in told
+
+
+async def test_no_figure_and_no_name_is_cut_off_on_a_narrow_terminal(make_site: MakeSite) -> None:
+    """At 60 columns a model's name takes two lines; every cost stands as it does at 80."""
+    settings = make_site({}, "[budget]\nper_month_usd = 20\n")
+    await month_of(settings)
+    report = await spending(settings, now=NOW)
+    wide, narrow = (printed(report, width=width) for width in (80, 60))
+    assert "…" not in narrow and all(len(line) <= 60 for line in narrow.splitlines())
+    assert sorted(re.findall(r"\$[\d.]+", wide)) == sorted(re.findall(r"\$[\d.]+", narrow))
 
 
 async def test_one_table_can_be_had_whole(make_site: MakeSite) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from askfit import caching
 from askfit.advice.month import Load, Month, Visits, month, question_nanos
-from askfit.advice.shape import Clarity, Likeness, Reading, Tier, nearest, read_shape
+from askfit.advice.shape import Clarity, Likeness, Reading, Tier, nearest, read_shape, times
 from askfit.caching import FEWEST_GAPS, Ttl
 from askfit.config import Shape
 from askfit.models import FREE_PROVIDERS, ModelFacts, facts, known_models
@@ -361,7 +361,7 @@ def _stopping(case: Case, cost: Month) -> str:
 
 def _resting_on(case: Case, model: str) -> str:
     visits, load = case.visits, _load(case, model)
-    use = "once each" if visits.runs == 1 else f"{visits.runs:.2g} times each"
+    use = "once each" if visits.runs == 1 else f"{times(visits.runs)} times each"
     lengths = f"lengths are those of {load.calls} calls" if load.calls else "lengths are estimates"
     if visits.counted:
         counted = f"{visits.per_month:,.0f} visits a month use it {use}"

@@ -64,6 +64,11 @@ def read_shape(shape: Shape, *, fits: bool, counted_runs: float = 0.0) -> Readin
     return Reading(tier, "clear", leans, _because(leans, tier), ())
 
 
+def times(runs: float) -> str:
+    """Runs a visit for people: a count is a mean, and says nothing past a tenth."""
+    return f"{round(runs, 1) or runs:g}"
+
+
 def _leans(shape: Shape, fits: bool, runs: float) -> tuple[Lean, ...]:
     """In the order of the five questions."""
     often = runs >= MANY_RUNS
@@ -72,9 +77,9 @@ def _leans(shape: Shape, fits: bool, runs: float) -> tuple[Lean, ...]:
         Lean("task", shape.task, "small", "the answer only has to be found")
         if retrieval
         else Lean("task", shape.task, "large", "much is weighed into one judgement"),
-        Lean("runs per visit", f"{runs:g}", "small", f"{runs:g} times a visit, price and wait add up")
+        Lean("runs per visit", f"{times(runs)}", "small", f"{times(runs)} times a visit, price and wait add up")
         if often
-        else Lean("runs per visit", f"{runs:g}", "", "it runs seldom enough for either price"),
+        else Lean("runs per visit", f"{times(runs)}", "", "it runs seldom enough for either price"),
         Lean("fits in a prompt", "yes", "", "the model sees everything")
         if fits
         else Lean("fits in a prompt", "no", "", "what search finds matters more than which model reads it"),
@@ -109,8 +114,8 @@ def _torn(shape: Shape, runs: float) -> tuple[Tier, str]:
         )
     if runs >= MANY_RUNS:
         return "small", (
-            f"The task points to the large model; that a miss is cheap and that it runs {runs:g} times a visit point "
-            "to the small one. Small first: its misses only annoy, and the difference in price is paid every time."
+            f"The task points to the large model; that a miss is cheap and that it runs {times(runs)} times a visit "
+            "point to the small one. Small first: its misses only annoy, and the price is paid every time."
         )
     return "large", (
         "The task points to the large model, the low price of a miss to the small one. Large first: it runs seldom, so "
@@ -128,14 +133,14 @@ def _conflicts(shape: Shape, fits: bool, counted_runs: float) -> tuple[str, ...]
         "A judgement that may be slightly wrong: if that is so, ask whether it needs to be a judgement at all.": (
             not retrieval and not worthless
         ),
-        f"A judgement that has to be right, {runs:g} times a visit, while somebody waits: you pay the large model's "
-        "price and its wait each time. Run it once and keep the result, or accept the price below.": (
+        f"A judgement that has to be right, {times(runs)} times a visit, while somebody waits: you pay the large "
+        "model's price and its wait each time. Run it once and keep the result, or accept the price below.": (
             not retrieval and worthless and runs >= MANY_RUNS and shape.latency_felt
         ),
         "A judgement over more than fits in a prompt: no model weighs what it is not shown. Give it less to read "
         "before you give it a larger model.": not retrieval and not fits,
-        f"It runs {runs:g} times a visit, yet nobody feels its latency: who asks so often waits for the answer. If "
-        "it runs in the background instead, runs_per_visit is not about visits.": (
+        f"It runs {times(runs)} times a visit, yet nobody feels its latency: who asks so often waits for the answer. "
+        "If it runs in the background instead, runs_per_visit is not about visits.": (
             runs >= MANY_RUNS and not shape.latency_felt
         ),
         f"You declared {shape.runs_per_visit:g} runs a visit; the ledger counts {counted_runs:.1f}. The count is "

@@ -32,6 +32,8 @@ Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 
 DEFAULT_CONFIG = Path("askfit.toml")
+MOST_USD = 1_000_000.0  # as in the settings; "inf" is no bound
+MOST_VISITS = 1_000_000_000.0  # a month: beyond it a figure of money cannot be read
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -45,7 +47,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except AskfitError as error:
         code = _tell(error, as_json="--json" in args)
     except typer.exceptions.TyperException as error:
-        usage = UsageError("usage", error.format_message(), "Run: askfit --help")
+        usage = UsageError("usage", f"{error.format_message().rstrip('.')}.", "Run: askfit --help")
         code = _tell(usage, as_json="--json" in args)
     except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):
         code = 130
@@ -159,7 +161,9 @@ def fit(
     as_json: Json = False,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the assessment as a page to keep.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Of a folder: also write the ranking as a table.")] = None,
-    max_cost: Annotated[float, typer.Option(min=0, help="Of a folder: US dollars that the run may cost.")] = 1.0,
+    max_cost: Annotated[
+        float, typer.Option(min=0, max=MOST_USD, help="Of a folder: US dollars that the run may cost.")
+    ] = 1.0,
     owner: Annotated[bool, typer.Option("--owner", help="For you: also which rows the verdict hangs on.")] = False,
     batch: Annotated[
         bool | None,
@@ -257,7 +261,7 @@ def advise(
     cost_of_almost: Annotated[str, typer.Option(help="What a near miss costs: annoyance or 'no value'.")] = "",
     latency: Annotated[str, typer.Option(help="felt or 'not felt'.")] = "",
     tokens: Annotated[int, typer.Option(min=0, help="What it reads, if not what your site holds.")] = 0,
-    visits: Annotated[float, typer.Option(min=0, help="Visits a month that use it.")] = 0.0,
+    visits: Annotated[float, typer.Option(min=0, max=MOST_VISITS, help="Visits a month that use it.")] = 0.0,
     today: Annotated[str, typer.Option(help="The day to judge promises by: 2026-11-21.")] = "",
 ) -> None:
     """Which model each feature should use, why, what a month costs, and what would overturn it. Calls nothing."""
@@ -331,7 +335,9 @@ def evaluate(
     as_json: Json = False,
     model: Annotated[str, typer.Option(help="small, large, builtin or provider:name. Default: the feature's.")] = "",
     floor: Annotated[float, typer.Option(min=0, max=1, help="The share of samples that must be right.")] = 1.0,
-    max_cost: Annotated[float, typer.Option(min=0, help="US dollars: the most that the run may cost.")] = 1.0,
+    max_cost: Annotated[
+        float, typer.Option(min=0, max=MOST_USD, help="US dollars: the most that the run may cost.")
+    ] = 1.0,
     max_words: Annotated[int, typer.Option(min=1, help="The most words of an answer.")] = 120,
     record: Annotated[Path | None, typer.Option(help="Keep every answer in this file.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Take the answers from this file: free, no network.")] = None,
@@ -362,7 +368,9 @@ def compare(
         str, typer.Option(help="The gain that is worth the dearer model: any, slight, clear, large, or 8%.")
     ] = "clear",
     repeats: Annotated[int, typer.Option(min=1, max=20, help="How often each sample is asked.")] = 1,
-    max_cost: Annotated[float, typer.Option(min=0, help="US dollars: the most that the run may cost.")] = 1.0,
+    max_cost: Annotated[
+        float, typer.Option(min=0, max=MOST_USD, help="US dollars: the most that the run may cost.")
+    ] = 1.0,
     resume: Annotated[bool, typer.Option("--resume", help="Take what the journal holds; ask only the rest.")] = False,
     journal: Annotated[
         Path | None, typer.Option(help="Where what is measured is kept. Default: compare-FEATURE.jsonl.")

@@ -305,9 +305,11 @@ async def _take(run: Run, answered: Answered, left: dict[str, str]) -> None:
     files = [file for file, text in left.items() if run.key(text) == answered.item.note]
     if not files:
         if answered.settled.cost_nanos and not run.kept.get(answered.item.note):
+            run.unused_nanos += answered.settled.cost_nanos
             err.print("A posting has changed since it was sent: that answer is paid and not used.")
         return
     if error := answered.error:
+        run.unused_nanos += answered.settled.cost_nanos
         # Charged, it is the provider's word on this posting: asked by itself it would say and charge the same again.
         lasts = error.code in LASTING or answered.settled.usage != Usage()
         for file in files:
@@ -321,6 +323,7 @@ async def _take(run: Run, answered: Answered, left: dict[str, str]) -> None:
     try:
         found = await _audited(run, answered, text, posting)
     except AskfitError as failure:
+        run.unused_nanos += answered.settled.cost_nanos
         run.tell(failure, files[0])
         return
     for at, file in enumerate(files):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -93,7 +94,7 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
         _check_writable(options.html)
     labels = _labels(settings, options, names, tape)
     asked = (*samples, *_swings(settings, samples)) if options.emphasis else samples
-    with _progress(quiet=quiet) as tick, _told_by_the_report():
+    with _stopped_told(journal), _progress(quiet=quiet) as tick, _told_by_the_report():
         comparison = await compare(
             settings,
             feature,
@@ -113,16 +114,17 @@ async def run(settings: Settings, options: Options, *, quiet: bool) -> Found:
         await _judged_by_hand(session, options.port)
     opinions: tuple[Opinion, ...] = ()
     if options.judge:
-        opinions = await judged(
-            settings,
-            comparison,
-            samples,
-            journal,
-            options.judge,
-            labels={**labels, **picked_labels(session)},
-            tape=tape,
-            most_cost_usd=options.most_cost_usd,
-        )
+        with _stopped_told(journal):
+            opinions = await judged(
+                settings,
+                comparison,
+                samples,
+                journal,
+                options.judge,
+                labels={**labels, **picked_labels(session)},
+                tape=tape,
+                most_cost_usd=options.most_cost_usd,
+            )
     found = Found(comparison, session.standings(), opinions)
     if options.html:
         options.html.write_text(as_html(comparison, asked, found.blind, opinions), encoding="utf-8")
@@ -201,6 +203,9 @@ async def _judged_by_hand(session: Session, port: int) -> None:
         raise UsageError(
             "blind_nothing", "No sample was answered by both models.", "See why without --blind, then try again."
         )
+    if not session.asked:
+        err.print("There is nothing to pick: every two answers are the same word for word.")
+        return
 
     def tell(url: str) -> None:
         count = f"{session.judged} of {session.asked} judged" if session.judged else f"{session.asked} to judge at most"
@@ -225,11 +230,25 @@ def delta_of(words: str) -> float:
     return value
 
 
+@contextmanager
+def _stopped_told(journal: Journal) -> Iterator[None]:
+    """On Ctrl-C: where what was paid is kept, and how to go on."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if journal.path and journal.path.exists():
+            err.print(escape(f"Stopped: what was answered is kept in {journal.path}. To go on, add --resume."))
+        raise
+
+
 def _check_writable(path: Path) -> None:
-    """Told before money is spent."""
+    """Told before money is spent; a run that is stopped leaves no empty page behind."""
+    is_new = not path.exists()
     try:
         with path.open("a", encoding="utf-8"):
             pass
+        if is_new:
+            path.unlink()
     except OSError as error:
         raise UsageError(
             "html_unwritable", f"{path} cannot be written ({error.strerror}).", "Name another file."
@@ -293,6 +312,9 @@ def show(found: Found) -> None:
         out.print(f"\n{escape(pair.large)} over {escape(pair.small)}, {pair.test.conversations} conversations")
         out.print(_metrics(pair))
     out.print()
+    if paid := comparison.paid_usd + sum(one.paid_usd for one in found.judged):
+        by = ", its judge included" if found.judged else ""
+        out.print(f"This run cost {usd(round(paid * NANOS_PER_USD))}{by}.")
     for line in unmeasured(comparison):
         out.print(f"[dim]{escape(line)}[/]")
 

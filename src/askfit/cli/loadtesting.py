@@ -200,7 +200,12 @@ def _is_free(model: str) -> bool:
 
 
 async def _limits(settings: Settings, model: str, options: Options) -> Chosen:
-    """Given by hand, named by tier, last told by the provider, or those of the default tier; in this order."""
+    """Given by hand, named by tier, last told by the provider, or those of the default tier; in this order.
+
+    UsageError where two of them are given.
+    """
+    if options.limits and options.tier:
+        raise UsageError("limits_twice", "--limits and --tier both say what the limits are.", "Give one of the two.")
     if _is_free(model):
         raise UsageError(
             "loadtest_free", f"{model} asks no provider: no rate limit holds for it.", "Name another feature."

@@ -95,11 +95,13 @@ class Report:
     faults: tuple[Fault, ...]  # files that could not be read or judged
     most_cost_usd: float
     total_s: float
+    unused_nanos: int = 0  # for answers of a batch of which nothing came
 
     @property
     def cost_usd(self) -> float:
-        """What this run cost."""
-        return sum(each.assessment.cost_usd for each in self.ranked if not each.kept)
+        """What this run cost. What a call by itself has cost that failed is not told here: the ledger knows it."""
+        judged = sum(each.assessment.cost_usd for each in self.ranked if not each.kept)
+        return judged + self.unused_nanos / NANOS_PER_USD
 
     @property
     def ok(self) -> bool:
@@ -182,7 +184,13 @@ async def _rank(settings: Settings, options: Options, *, quiet: bool) -> Report:
             raise
     ranked = sorted(run.ranked, key=_place)
     return Report(
-        options.folder, model, tuple(ranked), tuple(run.faults), options.most_cost_usd, time.monotonic() - began
+        options.folder,
+        model,
+        tuple(ranked),
+        tuple(run.faults),
+        options.most_cost_usd,
+        time.monotonic() - began,
+        run.unused_nanos,
     )
 
 
@@ -246,6 +254,7 @@ class Run:
     faults: list[Fault]
     ranked: list[Ranked] = field(default_factory=list)
     unbatched: dict[str, str] = field(default_factory=dict)  # file → why its batch brought nothing
+    unused_nanos: int = 0  # paid for answers of a batch of which nothing came
     failed: AskfitError | None = None  # what no other posting would fare better with
     done: int = 0
 

@@ -310,6 +310,8 @@ def headline(report: Spending) -> str:
 
 def _print(listing: Listing, last: int = 0) -> None:
     printed = table(*(escape(head) for head in listing.heads))
+    for column in printed.columns:  # on a narrow terminal the name is broken, and no figure is cut off
+        column.no_wrap, column.overflow = column.justify == "right", "fold"
     for row in listing.rows[-last:]:
         printed.add_row(*(escape(cell) for cell in row))
     out.print(printed)

@@ -11,6 +11,7 @@ import contextlib
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from askfit.gateway import LASTING
 from askfit.models import facts
 from askfit.prompts import load_prompt
 from askfit.routing import BUILTIN, has_key, model_of
-from askfit.types import Call, Message, Prompt, Text
+from askfit.types import NANOS_PER_USD, Call, Message, Prompt, Text
 
 METRIC = "judged"
 FEWEST_LABELS = 10  # samples that a person has judged too: with fewer its scale is not known
@@ -71,6 +72,7 @@ class Opinion:
     low: float
     high: float
     decision: Decision
+    paid_usd: float = 0.0  # for what it was asked now
 
     @property
     def abstains(self) -> str:
@@ -92,6 +94,7 @@ class Judge:
     def __init__(self, asker: Asker, model: str, journal: Journal) -> None:
         self._asker, self._model, self._journal = asker, model, journal
         self.spent = False
+        self.paid_nanos = Counter[tuple[str, str]]()  # by pair of models; what the journal holds was paid before
 
     async def words(self, items: Sequence[Item]) -> dict[ChoiceKey, Judged]:
         """By item: its word in both orders. Of identical answers nobody is asked: a tie."""
@@ -138,6 +141,8 @@ class Judge:
                 raise UsageError(error.code, error.message, error.next_step) from None
             self.spent = self.spent or error.code == "budget_spent"
             return None
+        finally:
+            self.paid_nanos[item.pair] += self._asker.ledger.paid_nanos[call.answer]
         return _preference("".join(said))
 
 
@@ -190,14 +195,16 @@ async def judged(
     items = tuple(items_of(comparison, samples))
     left_usd = max(0.0, most_cost_usd - comparison.paid_usd)
     async with opened(settings, comparison.feature, (model,), tape, left_usd) as asker:
-        words = await Judge(asker, model, journal).words(items)
+        judge = Judge(asker, model, journal)
+        words = await judge.words(items)
     found = []
     for pair in comparison.pairs:
         of_pair = [item for item in items if item.pair == (pair.small, pair.large)]
         current: Tier = "small" if comparison.current == pair.small else "large"
         test = Test([Demand(METRIC, comparison.delta)], current=current, alpha=pair.test.alpha)
         if of_pair:
-            found.append(opinion(model, of_pair, words, labels, test))
+            told = opinion(model, of_pair, words, labels, test)
+            found.append(replace(told, paid_usd=judge.paid_nanos[pair.small, pair.large] / NANOS_PER_USD))
     return tuple(found)
 
 

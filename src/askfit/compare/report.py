@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -87,14 +88,24 @@ def sentence(comparison: Comparison) -> str:
 
 
 def price_told(comparison: Comparison) -> str:
-    """What the dearer model costs beside the cheaper, as measured on these samples; "" where nothing was charged."""
+    """What the dearer model costs beside the cheaper, as measured on these samples; "" where nothing was charged, or
+    only one of them could be cached."""
+    if not comparison.cached_alike:
+        return ""
     by_model = {one.model: one for one in sums(comparison)}
-    pair = comparison.pairs[0]
+    pair = telling(comparison)
     small, large = by_model[pair.small], by_model[pair.large]
     if not (small.said and large.said and small.cost_usd and large.cost_usd):
         return ""
     times = (large.cost_usd / large.said) / (small.cost_usd / small.said)
+    if len(comparison.models) > 2:
+        return f"An answer of {large.model} cost {times:.1f} times as much as one of {small.model}."
     return f"An answer of the large one cost {times:.1f} times as much."
+
+
+def telling(comparison: Comparison) -> Pair:
+    """The pair that the verdict is of: the one that decided, or the first that is still open."""
+    return next(pair for pair in comparison.pairs if pair.test.choice() == comparison.verdict)
 
 
 def needed_told(comparison: Comparison) -> str:
@@ -102,6 +113,8 @@ def needed_told(comparison: Comparison) -> str:
     if comparison.verdict != "INCONCLUSIVE":
         return ""
     why = "The money of --max-cost is spent: go on with --resume and more of it. " if comparison.spent else ""
+    if not telling(comparison).test.conversations:
+        return why.strip()  # nothing was measured, so nothing is known of how many it takes
     needed = comparison.decision.needed
     if needed:
         return f"{why}About {needed} more conversations would decide, if they go on like these."
@@ -121,9 +134,20 @@ def unmeasured(comparison: Comparison) -> tuple[str, ...]:
         told.append("Nor whether a model's verdict follows what a posting stresses: --emphasis asks that.")
     if not comparison.has_current:
         told.append(f"The feature has none of these models: it is taken as if it had {comparison.current}.")
-    failed = {one.model: one.failed for one in sums(comparison) if one.failed}
-    told += [f"{model} failed on {count} answers: they count for neither side." for model, count in failed.items()]
+    told += [_failed_told(comparison, one) for one in sums(comparison) if one.failed]
     return (*comparison.notes, *told)
+
+
+def _failed_told(comparison: Comparison, one: ModelSums) -> str:
+    """How often a model said nothing, and why most often: an owner can mend what is told."""
+    why = Counter(
+        found.error
+        for found in comparison.outcomes
+        if found.model == one.model and found.error and found.error_code != SPENT
+    )
+    answers = "1 answer: it counts" if one.failed == 1 else f"{one.failed} answers: they count"
+    most = " Most often" if len(why) > 1 else ""
+    return f"{one.model} failed on {answers} for neither side.{most or ' Why'}: {why.most_common(1)[0][0]}"
 
 
 # ---------------------------------------------------------------- by hand, in words
@@ -214,6 +238,7 @@ def as_json(comparison: Comparison, blind: Sequence[Standing] = (), judged: Sequ
         "compared": comparison.compared,
         "conversations": comparison.conversations,
         "money_spent": comparison.spent,
+        "paid_usd": comparison.paid_usd + sum(one.paid_usd for one in judged),
         "replayed": comparison.replayed,
         "recorded": comparison.recorded,
         "resumed": comparison.resumed,
@@ -374,7 +399,7 @@ def _pair_html(pair: Pair) -> str:
     decision = pair.test.decide()
     parts = [f"<h2>{escape(pair.large)} over {escape(pair.small)}: {decision.verdict}</h2>"]
     for demand in pair.test.demands:
-        looks = [one for one in pair.path if one.metric == demand.metric]
+        looks = [one for one in pair.path if one.metric == demand.metric and one.conversations]
         points = [(one.conversations, one.mean, one.low, one.high) for one in looks]
         low, high = pair.test.means[demand.metric].interval(pair.test.alpha)
         line = f"the cheaper one may lose {demand.delta:.0%}" if demand.guard else f"it must reach {demand.delta:.0%}"
@@ -413,7 +438,7 @@ def _picture(points: Sequence[tuple[int, float, float, float]], delta: float, to
 
 
 def _differing_html(comparison: Comparison, samples: Sequence[Sample]) -> list[str]:
-    pair = comparison.pairs[0]
+    pair = telling(comparison)
     given = {(one.sample, one.model): one for one in comparison.outcomes if not one.repeat and not one.error}
     found = []
     for sample in samples:

@@ -25,6 +25,7 @@ from askfit.evals.samples import Sample
 from askfit.evals.tape import Tape
 from askfit.gateway import LASTING
 from askfit.routing import model_of
+from askfit.types import NANOS_PER_USD
 
 AT_ONCE = 4  # conversations, after the first one: what is decided leaves so many calls in vain at most
 UNSHARED = 100  # conversations that are asked before other processes help
@@ -99,9 +100,10 @@ class Comparison:
     replayed: int = 0
     recorded: int = 0
     resumed: int = 0
-    paid_usd: float = 0.0  # for what was asked now
+    paid_usd: float = 0.0  # for what was asked now, failed calls included
     own_ms: float = 0.0  # of all this time, what the comparison itself took, without the asking
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # of the samples, by id, and all they are asked of
+    cached_alike: bool = True  # else the two models' costs are not to be compared
     notes: tuple[str, ...] = ()  # what else is to be known of how it was measured
 
     @property
@@ -193,7 +195,7 @@ async def compare(
         replayed=tape.replayed + run.replayed_beside,
         recorded=tape.recorded,
         resumed=run.resumed,
-        paid_usd=0.0 if tape.only_replays else run.paid_usd,
+        paid_usd=asker.ledger.paid_nanos.total() / NANOS_PER_USD,
         own_ms=own_ms,
         fingerprints=fingerprints,
     )
@@ -243,7 +245,6 @@ class _Run:
     outcomes: dict[tuple[str, str, int], Outcome] = field(default_factory=dict)
     resumed: int = 0
     spent: bool = False
-    paid_usd: float = 0.0
     asking_ms: float = 0.0  # while at least one model was asked
 
     async def through(self, conversations: Sequence[Conversation], progress: Progress | None) -> None:
@@ -302,7 +303,6 @@ class _Run:
             if outcome.error_code in LASTING:  # no other sample would fare better
                 raise UsageError(outcome.error_code, outcome.error)
             self.spent = self.spent or outcome.error_code == SPENT
-            self.paid_usd += outcome.cost_usd
             self.outcomes[sample.id, model, repeat] = outcome
             self.journal.keep((self.asker.fingerprint(sample), model, repeat), outcome)
 

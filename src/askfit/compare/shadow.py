@@ -51,6 +51,8 @@ NOTES = (
     "Measured on visitors' own turns, of each conversation one at most: whether it was answered, and how much of it the"
     " site bears. Nothing tells what a right answer would hold.",
     "Pages and prompts may have changed meanwhile: the verdict is of all these turns together.",
+    "What the second model cost here is its price without a cache, since its turns come far apart. What it would cost "
+    "as the feature's own says askfit advise.",
 )
 
 
@@ -236,6 +238,7 @@ def from_shadow(settings: Settings, feature: str, path: Path, names: Sequence[st
         conversations=len(given),
         spent=False,
         resumed=2 * len(seen),
+        cached_alike=False,
         notes=NOTES,
     )
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -25,7 +26,7 @@ from askfit.evals.samples import AskSample, FormSample, Sample
 from askfit.evals.scorers import MOST_WORDS, Score, score_answer, score_assessment, score_form, told_in
 from askfit.evals.tape import Tape
 from askfit.gateway import LASTING, Gateway
-from askfit.ledger import Attempt, Ledger, Outcome
+from askfit.ledger import Attempt, Bounds, Caps, Ledger, Outcome
 from askfit.models import facts
 from askfit.routing import BUILTIN, candidates, has_key, model_of
 from askfit.site import Site, open_site
@@ -210,10 +211,34 @@ class RunLedger(Ledger):
     def __init__(self, store: Store, tape: Tape) -> None:
         super().__init__(store)
         self._tape = tape
+        self.paid_nanos = Counter[str]()  # by the answer's id, failed calls included
+        self._held: set[str] = set()  # calls under way for which money is held
+        self._changed = asyncio.Condition()
+
+    async def reserve(
+        self, attempt: Attempt, nanos: int, caps: Caps, own: Bounds | None = None
+    ) -> Literal["day", "month", "own"] | None:
+        """As the ledger does; but what calls under way may give back is waited for, and is not taken for spent.
+
+        A call costs a tenth of what is held for it, or less: four at once would end a run with its money unspent.
+        """
+        async with self._changed:
+            while refused := await super().reserve(attempt, nanos, caps, own):
+                if refused == "own" or not self._held:
+                    return refused
+                await self._changed.wait()
+            self._held.add(attempt.id)
+            return None
 
     async def settle(self, attempt: Attempt, outcome: Outcome) -> None:
         paid = 0 if attempt.answer in self._tape.replayed_answers else outcome.cost_nanos
-        await super().settle(attempt, replace(outcome, cost_nanos=paid))
+        self.paid_nanos[attempt.answer] += paid
+        try:
+            await super().settle(attempt, replace(outcome, cost_nanos=paid))
+        finally:
+            async with self._changed:
+                self._held.discard(attempt.id)
+                self._changed.notify_all()
 
 
 @asynccontextmanager
