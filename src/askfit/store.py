@@ -211,6 +211,18 @@ TOLD = (
     ),
     (("is full", "no space"), "store_unwritable", "cannot be written: the disk is full.", "Make room on it."),
     (
+        ('fatal:  database "',),
+        "store_missing",
+        "does not exist, though its server answers.",
+        "Create it there (createdb NAME), or mend the name in [store] url.",
+    ),
+    (
+        ("password authentication", "no password supplied"),
+        "store_refused",
+        "refuses the password.",
+        "Mend [store] url.",
+    ),
+    (
         ("locked", "lock timeout"),
         "store_busy",
         "is held by another program.",

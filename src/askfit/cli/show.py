@@ -133,7 +133,8 @@ async def assessment(events: AsyncIterator[Event]) -> Event | None:
 
 def assessed(result: Assessment) -> None:
     """One assessment: the verdict, why, the requirements by weight, misfits, what to ask."""
-    out.print(f"[bold]{result.verdict.replace('_', ' ').upper()}[/] · {result.score}/100 · {escape(result.headline)}")
+    score = "" if result.verdict == "insufficient_information" else f"{result.score}/100 · "
+    out.print(f"[bold]{result.verdict.replace('_', ' ').upper()}[/] · {score}{escape(result.headline)}")
     out.print()
     out.print(escape(result.why))
     if result.requirements:
