@@ -64,6 +64,7 @@ def _environment() -> Environment:
     environment.filters["place"] = place
     environment.filters["linked"] = linked
     environment.filters["headline"] = headline
+    environment.filters["contested"] = contested
     return environment
 
 
@@ -97,6 +98,15 @@ def headline(result: Assessment) -> str:
     for said in (VERDICTS[result.verdict], VERDICT_WORDS[result.verdict]):  # a page's words and the rules' own
         rest = rest.removeprefix(f"{said}: ")
     return rest if rest == result.headline else rest[:1].upper() + rest[1:]
+
+
+def contested(result: Assessment) -> list[str]:
+    """Where judge and rows disagree, in the posting's words: a requirement's id says nothing to a visitor."""
+    asked = {each.id: each.text for each in result.requirements}
+    return [
+        f"“{asked[each.requirement]}”: the model says {each.model_band}, the rows say {each.rows_band}"
+        for each in result.disagreements
+    ]
 
 
 def weights(result: Assessment) -> list[tuple[str, float]]:
