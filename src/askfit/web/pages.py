@@ -128,7 +128,7 @@ def sources(result: Answer | None) -> list[CitationOut]:
 
 def index_page(settings: Settings) -> str:
     """What this site offers."""
-    return _render("index.html", settings)
+    return _render("index.html", settings, missing=False)
 
 
 def ask_page(
@@ -268,6 +268,11 @@ def _report(
 def gone_page(settings: Settings, name: str) -> str:
     """Where a link has ended, or never led anywhere."""
     return _render("gone.html", settings, name=name, feature=settings.features[name])
+
+
+def missing_page(settings: Settings) -> str:
+    """Where a visitor's address leads nowhere: what there is instead."""
+    return _render("index.html", settings, missing=True)
 
 
 def _static(name: str) -> str:
