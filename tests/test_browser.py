@@ -628,6 +628,23 @@ def test_both_renderings_of_an_assessment_are_the_same(askfit: str, open_page: C
     assert plain.get_by_role("region", name="Assessment").inner_text().split() == shown.split()
 
 
+def test_what_is_contested_is_told_in_the_postings_words(
+    tmp_path: Path, serve: Serve, open_page: Callable[..., Page]
+) -> None:
+    """Where a model flatters, both renderings name the requirement that it overrated; no id of ours is on the page."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns("gold", "*.db*"))
+    with serve(tmp_path / "examples" / "touchstone" / "flattering.toml") as served:
+        drawn = [assess(open_page(f"{served.url}/fit-check"))]
+        plain = open_page(f"{served.url}/fit-check", java_script_enabled=False)
+        plain.get_by_label("The job posting").fill(TOUCHSTONE)
+        plain.get_by_role("button", name="Check the fit").click()
+        drawn.append(plain.get_by_role("region", name="Assessment"))
+        for each in drawn:
+            told = each.locator("h3:has-text('Contested') + ul")
+            expect(told).to_contain_text(re.compile("“Experience with .+”: the model says strong, the rows say gap"))
+            assert not re.search(r"\br\d+\b", each.inner_text())
+
+
 def test_an_assessment_to_keep_loads_nothing(tmp_path: Path, open_page: Callable[..., Page], watch: Watch) -> None:
     """`askfit fit --html` writes one file that shows the verdict without any server."""
     toml = sample_folder(tmp_path / "site")
@@ -900,6 +917,7 @@ def test_every_state_fits_its_width_and_can_be_read(
     held("fit, assessed")
     assess(page, "We need a person.")
     held("fit, too little")
+    expect(page.locator(".verdict")).not_to_contain_text("Not enough to judge")  # "Too little to judge" stands above
     assert (watch.errors, watch.strangers(askfit)) == ([], [])
     page.get_by_label("The job posting").fill("x " * 150_000)
     page.get_by_role("button", name="Check the fit").click()

@@ -411,6 +411,7 @@ async def test_the_form_works_without_javascript(example: Example) -> None:
     assert "Could Mara speak at your event?" in page
     assert "The call for papers" in page
     assert "Asked for, and not shown" in posted.text
+    assert "<h3" not in posted.text  # below the page's h1: no level is skipped
     assert "Live operations · level 5" in posted.text
     assert "<script>alert" not in hostile.text
 

@@ -110,6 +110,7 @@ async def test_the_touchstone_is_moderate_whoever_judges(played: str, contested:
     assert found.provider == "scripted"
     assert found.verdict == "moderate"
     assert "data platform" in found.headline
+    assert found.headline.startswith("Moderate fit: ")  # also a model's "Moderate: …": pages set those words above it
     assert len(found.disagreements) >= contested
     assert bool(found.disagreements) == (played == "flattering")
     assert [one.code for one in found.notices] == (["contested"] if contested else [])

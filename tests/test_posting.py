@@ -177,6 +177,17 @@ def test_what_a_paste_brings_along_changes_nothing(pasted: str) -> None:
     assert {" ".join(text.split()): kind for text, kind in kinds(pasted).items()} == KINDS
 
 
+@pytest.mark.parametrize("tag", ["form", "script", "nav", "svg", "template", "style", "footer", "object", "iframe"])
+def test_a_posting_about_markup_is_read_to_its_end(tag: str) -> None:
+    """Elements that are talked about, and so never close, hide nothing of what stands after them."""
+    about = f"You know what a <div> is for, and why <{tag}> or <NAV class=x> may be better"
+    tasks = (about, *TASKS[1:])
+    given = posting(tasks=tasks)
+    assert "alert(1)" not in clean_posting(f"{given}<script>alert(1)</script>")
+    after = {text: kind for text, kind in KINDS.items() if text not in TASKS[:1]}
+    assert kinds(given).items() >= after.items()
+
+
 # ---------------------------------------------------------------- what is not asked
 
 

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import openpyxl
@@ -1110,6 +1111,28 @@ async def test_what_is_not_there_is_a_problem(method: str, path: str, status: in
     assert status != 405 or answer.headers["allow"]
 
 
+async def test_a_visitor_at_a_wrong_address_gets_a_page(ann: Settings) -> None:
+    """Where HTML is asked for, a 404 is a page in words that leads to every feature and shows nothing as markup."""
+    browsers = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    async with client(ann) as one:
+        answer = await one.get("/<script>alert(1)</script>", headers=browsers)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    page = LexborHTMLParser(answer.text)
+    heading = page.css_first("h1")
+    assert heading is not None
+    assert heading.text() == "There is no such page"
+    assert {link.attributes["href"] for link in page.css("main a")} == {"/ask-ai", "/fit-check"}
+    assert "alert(1)" not in answer.text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example/x", "a//evil.example"])
+async def test_a_slash_at_the_end_leads_nowhere_else(host: str, ann: Settings) -> None:
+    """/ask-ai/ leads to /ask-ai on the same site, whatever the Host header says and whoever ended TLS."""
+    async with client(ann) as one:
+        answer = await one.get("/ask-ai/", headers={"host": host}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (307, "/ask-ai")
+
+
 # ---------------------------------------------------------------- hostile text
 
 
@@ -1383,6 +1406,19 @@ async def test_a_spent_budget_is_told_as_the_owner_wants_it(make_site: MakeSite,
         events = await streamed(one, "/ask-ai", {"question": QUESTION})
     assert "budget_spent" in [event.data["code"] for event in events if event.name == "notice"]
     assert not model.requests
+
+
+async def test_the_owners_mail_can_be_clicked_where_nothing_is_answered(make_site: MakeSite) -> None:
+    """On the page that says that the budget is spent the address to write to is a link."""
+    spent = '[budget]\nper_day_usd = 0.0\nwhen_spent = "refuse"\n'
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with client(make_site(FILES, SKILLS + OFTEN + spent, {"ANTHROPIC_API_KEY": KEY})) as one:
+        for path, field, given in (("/ask-ai", "question", QUESTION), ("/fit-check", "posting", POSTING)):
+            answer = await one.post(path, content=urlencode({field: given}), headers=form)
+            assert answer.status_code == 503
+            alert = LexborHTMLParser(answer.text).css_first("[role=alert] a")
+            assert alert is not None
+            assert (alert.attributes["href"] or "").startswith("mailto:")
 
 
 # ---------------------------------------------------------------- the process

@@ -142,7 +142,9 @@ def assessed(result: Assessment) -> None:
         out.print(_requirements(result.requirements))
     _listed("Misfits", [misfit.text for misfit in result.misfits])
     _listed("Gates", [f"{gate.text} — {gate.status}" for gate in result.gates])
-    _listed("Contested", [f"{d.requirement}: model {d.model_band}, rows {d.rows_band}" for d in result.disagreements])
+    asked = {requirement.id: requirement.text for requirement in result.requirements}
+    contested = [(f"“{asked[d.requirement]}”", d.model_band, d.rows_band) for d in result.disagreements]
+    _listed("Contested", [f"{said}: model {model_band}, rows {rows_band}" for said, model_band, rows_band in contested])
     _listed("Ask", list(result.questions_to_ask))
     out.print()
     for notice in result.notices:

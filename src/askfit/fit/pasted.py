@@ -79,7 +79,7 @@ def _html_text(markup: str) -> str:
 
     paragraphs = sum(1 for tag in _BLOCK.finditer(markup) if tag["close"])
     wrapped = paragraphs >= 3 and sum(1 for _ in _SOURCE_BREAK.finditer(markup)) <= MOST_WRAPS * paragraphs
-    flat = _SOURCE_BREAK.sub(" ", markup) if wrapped else markup
+    flat = _with_mentions_as_words(_SOURCE_BREAK.sub(" ", markup) if wrapped else markup)
     tree = LexborHTMLParser(_BLOCK.sub(_on_lines, _BOLD_ALONE.sub(r"\g<before>**\g<words>**", flat)))
     for node in tree.css(", ".join((*_UNSEEN_TAGS, "[hidden]", "[aria-hidden=true]"))):
         node.decompose()
@@ -89,6 +89,20 @@ def _html_text(markup: str) -> str:
     body = tree.body
     shown = re.sub(r"[^\S\n]*\n[^\S\n]*", "\n", body.text()) if body else ""
     return re.sub(r"(?m)^(-|#{1,6}) ?\n+(?=[^\s#-])", r"\1 ", shown)  # the mark of an item whose words are a paragraph
+
+
+_UNSEEN = re.compile(rf"<(?P<close>/?)(?P<tag>{'|'.join(_UNSEEN_TAGS)})\b[^<>]*>", re.IGNORECASE)
+
+
+def _with_mentions_as_words(markup: str) -> str:
+    """The markup, its unseen elements that never close as words: "know <nav> and <form>" hides nothing after it."""
+    closed_at = {tag["tag"].lower(): tag.start() for tag in _UNSEEN.finditer(markup) if tag["close"]}  # the last one
+
+    def said(tag: re.Match[str]) -> str:
+        closes = tag["close"] or tag.start() < closed_at.get(tag["tag"].lower(), -1)
+        return tag[0] if closes else f"&lt;{tag[0][1:]}"
+
+    return _UNSEEN.sub(said, markup)
 
 
 # A line end inside a paragraph's source is a blank to the reader; plain lines with a tag here and there keep theirs.

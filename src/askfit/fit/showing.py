@@ -356,6 +356,8 @@ class Showing:
     def _own_headline(self, said: str, verdict: Verdict | None) -> str:
         """The judge's headline, unless it says more than the verdict."""
         kept = self._kept(said)
+        if verdict:  # "Moderate: …" in the words that pages know and set above it
+            kept = re.sub(rf"(?i)^(?:an? )?{verdict}(?: fit)?: ", f"{rules.VERDICT_WORDS[verdict]}: ", kept)
         return "" if verdict and self.claims and outdoes(kept, verdict) else kept
 
     def _misfits(self, draft: Draft) -> tuple[Misfit, ...]:

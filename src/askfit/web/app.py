@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
@@ -177,7 +177,7 @@ def create_app(settings: Settings, *, site: Site | None = None, on_ready: Callab
     app.state.failure = None
     app.state.site = None
     app.state.fetcher = Fetcher()
-    _add_errors(app)
+    _add_errors(app, settings)
     _add_service_routes(app, settings)
     for name, feature in settings.features.items():
         _add_feature(app, settings, name, feature)
@@ -466,13 +466,15 @@ def _static(name: str) -> str:
     return files("askfit.web").joinpath("static", name).read_text(encoding="utf-8")
 
 
-def _add_errors(app: FastAPI) -> None:
+def _add_errors(app: FastAPI, settings: Settings) -> None:
     @app.exception_handler(AskfitError)
     async def askfit_error(request: Request, error: AskfitError) -> Response:
         return respond(error)
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404 and _wanted(request) == "page":
+            return HTMLResponse(pages.missing_page(settings), 404)
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
         # From the scope: request.url would read the Host header, which may be anything.
         message = f"{request.method} {request.scope['path'][:200]}: {error.detail}."
@@ -528,6 +530,8 @@ class Frame:
                 headers = MutableHeaders(scope=message)
                 for name, value in added.items():
                     headers.setdefault(name, value)
+                if "://" in headers.get("location", ""):
+                    headers["location"] = _without_slash(scope["path"])
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
@@ -551,6 +555,11 @@ class Frame:
         origin = _origin(asked.get("origin", ""))
         local = _is_local(origin) and _is_local(f"http://{asked.get('host', '')}")
         return {"access-control-allow-origin": origin} | ALLOWED if origin and (origin == self._owner or local) else {}
+
+
+def _without_slash(path: str) -> str:
+    """Where /ask-ai/ leads. Starlette's own redirect names the Host header: anyone's word, and http behind a proxy."""
+    return "/" + quote(path.strip("/"))
 
 
 def _origin(url: str) -> str:

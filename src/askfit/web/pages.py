@@ -64,6 +64,7 @@ def _environment() -> Environment:
     environment.filters["place"] = place
     environment.filters["linked"] = linked
     environment.filters["headline"] = headline
+    environment.filters["contested"] = contested
     return environment
 
 
@@ -99,6 +100,15 @@ def headline(result: Assessment) -> str:
     return rest if rest == result.headline else rest[:1].upper() + rest[1:]
 
 
+def contested(result: Assessment) -> list[str]:
+    """Where judge and rows disagree, in the posting's words: a requirement's id says nothing to a visitor."""
+    asked = {each.id: each.text for each in result.requirements}
+    return [
+        f"“{asked[each.requirement]}”: the model says {each.model_band}, the rows say {each.rows_band}"
+        for each in result.disagreements
+    ]
+
+
 def weights(result: Assessment) -> list[tuple[str, float]]:
     """How much of the posting's emphasis falls on each band, strongest first."""
     shares = dict.fromkeys(("strong", "moderate", "gap"), 0.0)
@@ -118,7 +128,7 @@ def sources(result: Answer | None) -> list[CitationOut]:
 
 def index_page(settings: Settings) -> str:
     """What this site offers."""
-    return _render("index.html", settings)
+    return _render("index.html", settings, missing=False)
 
 
 def ask_page(
@@ -258,6 +268,11 @@ def _report(
 def gone_page(settings: Settings, name: str) -> str:
     """Where a link has ended, or never led anywhere."""
     return _render("gone.html", settings, name=name, feature=settings.features[name])
+
+
+def missing_page(settings: Settings) -> str:
+    """Where a visitor's address leads nowhere: what there is instead."""
+    return _render("index.html", settings, missing=True)
 
 
 def _static(name: str) -> str:

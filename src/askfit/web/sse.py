@@ -122,7 +122,7 @@ class Runs:
                 # Readers first: many pieces come in one packet, and none shall wait until the others are read.
                 await asyncio.sleep(0)
         except asyncio.CancelledError:
-            run.add(Failed(code="stopped", message="The stream was stopped.", partial=True))
+            run.add(Failed(code="stopped", message="The answer was stopped before its end.", partial=True))
         except AskfitError as error:
             run.add(Failed(code=error.code, message=str(for_visitors(error)), partial=True))
         except Exception:

@@ -87,7 +87,7 @@ class FilledForm extends Feature {
       this.out.replaceChildren(filled(data), this.thumbs(data.id));
       this.status.textContent = data.shown.slice(0, 2).map(({ items }) => items[0]?.[0].text).join(". ");
       this.out.scrollIntoView();
-      if (held) this.out.querySelector("h3")?.focus();
+      if (held) this.out.querySelector("h2")?.focus();
     }, () => { this.send(posting); this.focus(); });
     if (!failure) return;
     const held = this.holds(tools);
@@ -97,7 +97,7 @@ class FilledForm extends Feature {
 }
 
 const filled = (data) => el("section", { class: "assessment filled", "aria-label": "Result" },
-  data.shown.flatMap(({ title, items }) => [el("h3", { tabindex: "-1" }, title), of("ul", "parts", ...items.map((item) => el("li", {}, item.map(part))))]),
+  data.shown.flatMap(({ title, items }) => [el("h2", { tabindex: "-1" }, title), of("ul", "parts", ...items.map((item) => el("li", {}, item.map(part))))]),
   data.notices.map((notice) => of("p", "notice", notice.message)));
 
 function part({ kind, text, label, url }) {

@@ -1,5 +1,5 @@
-// The widget: <ask-ai>, <fit-check>, <askfit-launcher>. No dependencies, no innerHTML. With `page` they enhance a form
-// of the server's; elsewhere they live in a shadow root.
+// <ask-ai>, <fit-check>, <askfit-launcher>: no dependencies, no innerHTML. With `page` they enhance the server's form,
+// else live in a shadow root.
 
 const BASE = new URL(".", import.meta.url);
 const WORDS = { strong: "Strong fit", moderate: "Moderate fit", stretch: "A stretch", misfit: "Misfit", insufficient_information: "Too little to judge" };
@@ -122,7 +122,7 @@ async function* parse(stream) {
 
 // ---- what the elements share
 
-// A box in a shadow root, shown with its sheet. No inline style: a CSP may forbid it.
+// Shown with its sheet. No inline style: a CSP may forbid it.
 function boxed(host, name, ...content) {
   const box = el("div", { class: `askfit ${name}`, hidden: "" }, ...content);
   const theme = host.getAttribute("theme");
@@ -170,10 +170,10 @@ class Feature extends HTMLElement {
 
   tools(...before) { return of("div", "tools", ...before, button("Stop", () => this.stop())); }
 
-  // Is the focus in what is about to go? Only then it is led elsewhere.
+  // Is the focus in what is about to go?
   holds(node) { return node.contains((this.shadowRoot || document).activeElement); }
 
-  // Each event to `take`; gives what is said where it failed or was stopped, else null.
+  // Each event to `take`; what is said where it failed or was stopped, else null.
   async run(body, take, again) {
     this.stop();
     const abort = this.abort = new AbortController();
@@ -196,11 +196,11 @@ class Feature extends HTMLElement {
     const { next_step, status } = error.told || {};
     // Refused as it stands: no use in trying again.
     const retry = status < 500 && status !== 429 ? null : button("Try again", again);
-    if (error instanceof Problem) return of("div", "error", el("p", {}, el("strong", {}, error.message), " ", next_step), retry);
+    if (error instanceof Problem) return of("div", "error", el("p", {}, el("strong", {}, error.message), " ", inline(next_step || "")), retry);
     return of("p", "notice", el("span", {}, `${begun ? "The answer broke off" : "No answer came"}: the connection failed.`), " ", retry);
   }
 
-  // The other feature opens in place, with the same text.
+  // The other feature, in place, with the same text.
   hand(notices, text) {
     const [name, label] = notices.map(({ code }) => OFFERS[code]).find(Boolean) || [];
     return name ? button(label, ({ target }) => {
@@ -393,14 +393,14 @@ function assessment(data) {
     judged && [fold("why", "Why", el("p", {}, data.why), misfits[3] && list(misfits.slice(3))),
       el("h3", {}, "What is asked, by weight"), of("ol", "requirements", sorted.map(requirement))],
     part("Conditions", data.gates.map((gate) => `${gate.text} — ${gate.status}`)),
-    part("Contested", data.disagreements.map((each) => `${each.requirement}: model ${each.model_band}, rows ${each.rows_band}`)),
+    part("Contested", data.disagreements.map((each) => `“${sorted.find(({ id }) => id === each.requirement)?.text}”: the model says ${each.model_band}, the rows say ${each.rows_band}`)),
     part("Worth asking", data.questions_to_ask),
     judged && fold("method", "How this was judged", el("p", {}, `A requirement is a line of the posting, weighed by how it stands there; evidence is a row of a self-rated matrix (0–5). Judged by ${data.model}. What no row covers is not guessed.`)));
 }
 
 // The label above says the verdict.
 const headline = ({ headline, verdict }) =>
-  headline.replace(new RegExp(`^(?:Not a fit|${WORDS[verdict]}): (.)`), (_, first) => first.toUpperCase());
+  headline.replace(new RegExp(`^(?:Not a fit|Not enough to judge|${WORDS[verdict]}): (.)`), (_, first) => first.toUpperCase());
 
 // ---- <askfit-launcher>
 
