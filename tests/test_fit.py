@@ -536,6 +536,16 @@ async def test_the_models_cached_prefix_is_the_same_for_two_postings(judged: Jud
     assert "Secret sauce" in json.dumps(first)
 
 
+async def test_a_misfit_names_things_as_the_posting_spells_them(sample: Settings) -> None:
+    """Kafka and ETL keep their capitals; a capital that only begins a line, or a shouted one, is none."""
+    posting = (sample.root / "postings" / "data-platform-pm.md").read_text(encoding="utf-8")
+    async with open_site(sample) as site:
+        said = (await assess(site, posting)).misfits[0].text
+        shouted = (await assess(site, posting.replace("data infrastructure", "DATA INFRASTRUCTURE"))).misfits[0].text
+    assert "Kafka, ETL and ELT" in said
+    assert "data infrastructure" in shouted and "INFRASTRUCTURE" not in shouted
+
+
 @pytest.mark.parametrize(("rows", "is_marked"), [(10, False), (120, True)])
 async def test_instructions_count_towards_the_cache_minimum(
     rows: int, is_marked: bool, judged: Judged, server: ScriptedServer

@@ -193,7 +193,6 @@ class Theme:
     side: str
     share: float  # of the posting's emphasis
     credit: float  # 0–1, of what the posting asks there
-    labels: tuple[str, ...]  # as the posting has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +208,6 @@ def gravity(findings: Sequence[Finding], index: Index) -> Gravity:
     """What the posting stresses and where the matrix is strong."""
     share: defaultdict[str, float] = defaultdict(float)
     credit: defaultdict[str, float] = defaultdict(float)
-    labels: dict[str, Counter[str]] = defaultdict(Counter)
     side_of: dict[str, str] = {}
     for finding in findings:
         specific = [facet for facet in finding.answer.facets if facet.domain and not facet.common]
@@ -217,7 +215,6 @@ def gravity(findings: Sequence[Finding], index: Index) -> Gravity:
             part = finding.ask.emphasis / len(specific)
             share[facet.domain] += part
             credit[facet.domain] += part * facet_worth(facet, finding.ask)
-            labels[facet.domain][facet.label.casefold()] += 1
             side_of[facet.domain] = facet.side
     themes = tuple(
         Theme(
@@ -225,7 +222,6 @@ def gravity(findings: Sequence[Finding], index: Index) -> Gravity:
             side_of[name],
             part,
             credit[name] / part if part else 0,
-            tuple(label for label, _ in labels[name].most_common(4)),
         )
         for name, part in sorted(share.items(), key=lambda item: -item[1])
     )
@@ -392,11 +388,11 @@ MOST_BORNE = 5
 def _borne(findings: Sequence[Finding]) -> str:
     """What the rows bear, in the posting's own words, the weightiest first."""
     named = (
-        next((facet.label for facet in finding.answer.facets if facet.matches and not facet.soft), "")
+        (finding.ask, next((facet for facet in finding.answer.facets if facet.matches and not facet.soft), None))
         for finding in findings
         if finding.band == "strong"
     )
-    labels = list({label.casefold(): label for label in named if label}.values())[:MOST_BORNE]
+    labels = _spelled((ask, facet) for ask, facet in named if facet)[:MOST_BORNE]
     return f"Well covered: {_listed(labels)}." if labels else ""
 
 
@@ -458,25 +454,32 @@ def _weak_domain(finding: Finding) -> str:
     return weak[0].domain if weak else ""
 
 
+MOST_LABELS = 5
+LONGEST_ACRONYM = 5  # what is longer and in capitals is shouted
+
+
 def _misfit(name: str, found: Sequence[Finding]) -> str:
     share = _percent(sum(finding.ask.emphasis for finding in found))
     if name == found[0].ask.id:
         return f"“{_short(found[0].ask.text)}” ({share} of the emphasis): {_lower_first(found[0].reason)}"
-    labels = _labels(found, name)
-    levels = [
-        match.skill.level
-        for finding in found
-        for facet in finding.answer.facets
-        if facet.domain == name
-        for match in facet.matches
-    ]
+    facets = [(finding.ask, facet) for finding in found for facet in finding.answer.facets if facet.domain == name]
+    labels = _spelled(facets)[:MOST_LABELS]
+    levels = [match.skill.level for _, facet in facets for match in facet.matches]
     stands = f"its rows there stand at {_range(levels)} of 5" if levels else "the matrix has no row for it"
     return f"{_upper_first(name)} ({share} of the emphasis): the posting asks for {_listed(labels)}; {stands}."
 
 
-def _labels(found: Iterable[Finding], domain: str) -> list[str]:
-    labels = (facet.label.casefold() for finding in found for facet in finding.answer.facets if facet.domain == domain)
-    return list(dict.fromkeys(labels))[:5]
+def _spelled(named: Iterable[tuple[Ask, Facet]]) -> list[str]:
+    """What is named, each once, as the posting spells it; a capital that only begins a line is none."""
+    found: dict[str, str] = {}
+    for ask, facet in named:
+        label = facet.label
+        is_first = ask.text.startswith(label) and label[1:] == label[1:].casefold()
+        if (label.isupper() and len(label) > LONGEST_ACRONYM) or is_first:
+            found.setdefault(label.casefold(), label.casefold())
+        elif label != label.casefold() or label not in found:
+            found[label.casefold()] = label
+    return list(found.values())
 
 
 def put_back(findings: Sequence[Finding]) -> Misfit:
