@@ -1,5 +1,4 @@
-// <ask-ai>, <fit-check>, <askfit-launcher>: no dependencies, no innerHTML. With `page` they enhance the server's form,
-// else live in a shadow root.
+// <ask-ai>, <fit-check>, <askfit-launcher>. No innerHTML. With `page` they enhance the server's form, else a shadow root.
 
 const BASE = new URL(".", import.meta.url);
 const WORDS = { strong: "Strong fit", moderate: "Moderate fit", stretch: "A stretch", misfit: "Misfit", insufficient_information: "Too little to judge" };
@@ -34,7 +33,7 @@ function place(citation) {
   } catch { return citation.title || citation.document; }
 }
 
-// Bold, code, links, mail; all else is text. A citation's number travels as U+E000 number U+E001.
+// Bold, code, links, mail; else text. A citation's number stands between U+E000 and U+E001.
 const INLINE = /\*\*([^*\n]+)\*\*|`([^`\n]+)`|\[([^\]\n]+)\]\(([^)\s]+)\)|((?:https?:\/\/|mailto:)[^\s<>"')\]]*[^\s<>"')\].,;:!?]|[\w.+-]+@[\w-]+(?:\.[\w-]+)+)|\uE000(\d+)\uE001/g;
 
 function inline(text, sources) {
@@ -173,7 +172,7 @@ class Feature extends HTMLElement {
   // Is the focus in what is about to go?
   holds(node) { return node.contains((this.shadowRoot || document).activeElement); }
 
-  // Each event to `take`; what is said where it failed or was stopped, else null.
+  // Each event to `take`; gives what is said where it failed or was stopped.
   async run(body, take, again) {
     this.stop();
     const abort = this.abort = new AbortController();
@@ -194,13 +193,13 @@ class Feature extends HTMLElement {
 
   failure(error, begun, again) {
     const { next_step, status } = error.told || {};
-    // Refused as it stands: no use in trying again.
+    // Refused: no use in trying again.
     const retry = status < 500 && status !== 429 ? null : button("Try again", again);
     if (error instanceof Problem) return of("div", "error", el("p", {}, el("strong", {}, error.message), " ", inline(next_step || "")), retry);
     return of("p", "notice", el("span", {}, `${begun ? "The answer broke off" : "No answer came"}: the connection failed.`), " ", retry);
   }
 
-  // The other feature, in place, with the same text.
+  // The other feature, with the same text.
   hand(notices, text) {
     const [name, label] = notices.map(({ code }) => OFFERS[code]).find(Boolean) || [];
     return name ? button(label, ({ target }) => {
