@@ -40,7 +40,7 @@ async def test_a_visitor_may_ask_so_often_a_minute_and_is_told_when_again(make_s
         await counts.admit("ann")
     error = await refused(counts, "ann")
     assert (error.code, error.status) == ("limit_visitor", 429)
-    assert "3 questions within one minute" in error.message
+    assert "3 requests within one minute" in error.message
     assert 1 <= error.retry_after_s <= 60
     await counts.admit("bo")
 

@@ -345,7 +345,7 @@ async def test_who_would_wait_too_long_is_told_who_answers_instead(house: House)
     model, codes, words = await ask(gateway)
     assert time.perf_counter() - begun < 1.0
     assert (model, codes) == (BUILTIN, ["fell_back"])
-    assert "as many questions as it may take" in words[0] and "built-in" in words[0]
+    assert "as many requests as it may take" in words[0] and "built-in" in words[0]
     assert (len(house.server.requests), house.refused()) == (1, 0)
 
 

@@ -483,7 +483,7 @@ def _resting(model: str) -> ProviderError:
 
 def _busy(model: str) -> ProviderError:
     return ProviderError(
-        "provider_busy", f"{model} has as many questions as its rate limit bears.", "Try again.", retryable=True
+        "provider_busy", f"{model} has as many requests as its rate limit bears.", "Try again.", retryable=True
     )
 
 
@@ -496,5 +496,5 @@ def _notice(left: AskfitError, model: str) -> Notice:
     if isinstance(left, BudgetSpent):
         return Notice(code="budget_spent", message=f"{left.message} So {who} instead.")
     if left.code == "provider_busy":
-        return Notice(code="fell_back", message=f"The AI model has as many questions as it may take, so {who} instead.")
+        return Notice(code="fell_back", message=f"The AI model has as many requests as it may take, so {who} instead.")
     return Notice(code="fell_back", message=f"The AI model did not answer just now, so {who} instead.")

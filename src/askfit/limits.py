@@ -71,8 +71,8 @@ class Counts:
                 reset = (await limiter.get_window_stats(window, "askfit", visitor)).reset_time
                 raise LimitExceeded(
                     "limit_visitor",
-                    f"That is more than {window.amount} questions within {span}.",
-                    "Wait a little, then ask again.",
+                    f"That is more than {window.amount} requests within {span}.",
+                    "Wait a little, then try again.",
                     retry_after_s=max(1.0, reset - time.time()),
                 )
 
