@@ -122,6 +122,11 @@ def test_spans_stand_in_the_line_in_order_and_apart(line: str) -> None:
         ("Take schema work live without a break", [row(2, "Databases", 5, evidence="Live schema changes")], "moderate"),
         ("Tform", [row(2, "Platform", 5)], "gap"),
         ("Python", [row(2, "Python for analysis", 4)], "strong"),
+        # "and" within a name: two heads, or two things before one head
+        ("Food service management or hospitality", [row(2, "Food and nutrition apps", 5)], "gap"),
+        ("Visual design", [row(2, "Visual and interaction design", 5)], "strong"),
+        ("Git", [row(2, "Git and version control", 5)], "strong"),
+        ("Personas", [row(2, "Personas and journey mapping", 5)], "strong"),
     ],
 )
 def test_a_row_bears_what_it_is(asked: str, rows: list[Skill], expected: str) -> None:

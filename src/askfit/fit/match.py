@@ -205,7 +205,17 @@ _HEAD = re.compile(r"\s+(?:for|from|of|as|with|in|für|von|para|de)\s+")  # "Pyt
 def _split(name: str) -> list[str]:
     """The parts of "Roadmapping & prioritisation"; "CI/CD" and "A/B testing" stay whole."""
     parts = [part.strip() for part in re.split(r"\s*[/,;]\s*|\s+(?:&|and|und|et)\s+", name)]
-    return parts if len(parts) > 1 and all(len(part) > 2 for part in parts) else []
+    if len(parts) < 2 or any(len(part) <= 2 for part in parts):
+        return []
+    *before, head = parts[-1].split()
+    return [*(_whole(part, head) for part in parts[:-1]), parts[-1]] if before else parts
+
+
+def _whole(part: str, head: str) -> str:
+    """ "Food and nutrition apps" are food apps, and no food. "Git and version control" is Git, since that is a name;
+    "Personas and journey mapping" are personas, for what stands before a noun in English is in the singular."""
+    is_own = " " in part or part.endswith("s") or any(True for _ in find_terms(tokens(part)))
+    return part if is_own else f"{part} {head}"
 
 
 def _bare(name: Phrase) -> Phrase:
