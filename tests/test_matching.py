@@ -123,7 +123,7 @@ def test_spans_stand_in_the_line_in_order_and_apart(line: str) -> None:
         ("Tform", [row(2, "Platform", 5)], "gap"),
         ("Python", [row(2, "Python for analysis", 4)], "strong"),
         # "and" within a name: two heads, or two things before one head
-        ("Food service management or hospitality", [row(2, "Food and nutrition apps", 5)], "gap"),
+        ("Food, drink", [row(2, "Food and nutrition apps", 5)], "moderate"),
         ("Visual design", [row(2, "Visual and interaction design", 5)], "strong"),
         ("Git", [row(2, "Git and version control", 5)], "strong"),
         ("Personas", [row(2, "Personas and journey mapping", 5)], "strong"),
