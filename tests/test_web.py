@@ -216,7 +216,7 @@ async def test_a_question_streams_its_events_in_the_contracts_order(ann: Setting
         "start": {"answer", "feature", "model", "provider", "conversation"},
         "notice": {"code", "message"},
         "delta": {"text"},
-        "citation": {"sentence", "document", "section", "url", "quote", "title"},
+        "citation": {"sentence", "document", "section", "url", "quote"},
         "done": {"abstained", "abstain_reason", "usage", "cost_usd", "ttft_ms", "total_ms", "follow_ups"},
     }
     start, notice, *_, done = events
@@ -574,7 +574,7 @@ async def test_a_document_is_what_the_command_prints(ann: Settings) -> None:
     }
     assert promised <= set(answer)
     cited = answer["sentences"][0]["citations"][0]
-    assert set(cited) == {"document", "section", "url", "quote", "title"}
+    assert set(cited) == {"document", "section", "url", "quote"}
     assert cited["url"].startswith("https://ann.example.com/")
     command = [sys.executable, "-m", "askfit", "ask", QUESTION, "--json"]
     done = await asyncio.to_thread(subprocess.run, command, cwd=ann.root, capture_output=True, check=True)

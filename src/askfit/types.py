@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -289,10 +289,13 @@ class Delta(Seen):
     text: str
 
 
+Unlinked = Annotated[str, Field(exclude_if=lambda title: not title)]  # told only where there is no address
+
+
 class Citation(Seen):
     """`quote` stands in the section word for word; `sentence` counts the answer's sentences from 0.
 
-    `url` is "" where the page has no address on the site; `title` names page and section for people.
+    `url` is "" where the page has no address on the site; then `title` names page and section for people.
     """
 
     event: ClassVar[str] = "citation"
@@ -301,7 +304,7 @@ class Citation(Seen):
     section: str
     url: str
     quote: str
-    title: str = ""
+    title: Unlinked = ""
 
 
 class Retract(Seen):
@@ -347,7 +350,7 @@ class CitationOut(Seen):
     section: str
     url: str
     quote: str
-    title: str = ""
+    title: Unlinked = ""
 
 
 class Sentence(Seen):

@@ -103,8 +103,14 @@ def nearest_citation(text: str, nearest: Section) -> Citation | None:
         return None
     quote = nearest.text[first.start : min(first.end, first.start + MOST_QUOTE_CHARACTERS)].strip()
     url = place(nearest.url, quote)
+    title = "" if url else nearest.titled
     return Citation(
-        sentence=index, document=nearest.document, section=nearest.id, url=url, quote=quote, title=nearest.titled
+        sentence=index,
+        document=nearest.document,
+        section=nearest.id,
+        url=url,
+        quote=quote,
+        title=title,
     )
 
 

@@ -278,6 +278,12 @@ def cite(index: int, sentence: str, section: Section, at: tuple[int, int] | None
     if quote is None:
         return None
     url = place(section.url, quote)
+    title = "" if url else section.titled
     return Citation(
-        sentence=index, document=section.document, section=section.id, url=url, quote=quote, title=section.titled
+        sentence=index,
+        document=section.document,
+        section=section.id,
+        url=url,
+        quote=quote,
+        title=title,
     )

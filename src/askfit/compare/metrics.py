@@ -83,8 +83,14 @@ def of_answer(
         cost_usd=given.cost_usd,
         ttft_ms=given.ttft_ms,
         total_ms=given.total_ms,
-        cites=tuple(dict.fromkeys(one.title for sentence in given.sentences for one in sentence.citations)),
+        cites=_cited(given, corpus),
     )
+
+
+def _cited(given: Answer, corpus: Corpus) -> tuple[str, ...]:
+    """What people call the sections that it cites, each once."""
+    sections = (corpus.section(one.section) for sentence in given.sentences for one in sentence.citations)
+    return tuple(dict.fromkeys(section.titled for section in sections if section))
 
 
 def _borne(sample: AskSample, given: Answer, scores: dict[str, Score], taken: int) -> float:
