@@ -127,6 +127,87 @@ def test_a_title_whose_trade_is_not_borne_makes_a_stretch_at_most() -> None:
     assert not assessed(DESIGN, (*near, ("Visual design", 5), ("Interaction design", 5)))[0].under.because
 
 
+GENERAL = """# {}
+
+## What you will do
+
+- Own the roadmap and the metrics of our largest initiative
+- Talk to users every week and prioritise the backlog
+- Keep stakeholders in five countries aligned and informed
+
+## Requirements
+
+- Five years of product strategy in a growing organisation
+- User research, from the first interview to the report
+- Excellent stakeholder management up to the board
+
+## Nice to have
+
+- A taste for success metrics
+"""
+GENERALIST = (
+    ("Product roadmap", 5),
+    ("Metrics", 5),
+    ("User research", 5),
+    ("Prioritisation", 5),
+    ("Product strategy", 5),
+)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Managing Editor, Maps",
+        "Food Service Manager",
+        "Recruiter (Berlin)",
+        "Legal Counsel - Products",
+        "Executive Assistant",
+        "Technical Writer",
+        "Technical Program Manager",
+        "Beschaffung, Produkte",
+    ],
+)
+def test_a_trade_in_the_title_counts_whatever_the_lines_stress(title: str) -> None:
+    """Lines that a product manager bears well do not make an editor, a cook or a recruiter of them."""
+    rows = (*GENERALIST, ("Stakeholder management", 5))
+    audit, rating = assessed(GENERAL.format(title), rows)
+    assert "the title asks for" in audit.under.because and rating.verdict == "stretch"
+    assert assessed(GENERAL.format("Product Lead"), rows)[1].verdict == "strong"
+
+
+@pytest.mark.parametrize(
+    "title", ["Product Manager, Recruiting", "Staff Product Manager", "Product Manager for Editors"]
+)
+def test_what_a_craft_is_done_to_is_no_trade(title: str) -> None:
+    """Whose craft is in the title and borne is not held for the product, the place or the rank beside it."""
+    assert not assessed(GENERAL.format(title), (*GENERALIST, ("Product management", 5)))[0].under.because
+
+
+TITLES = ("Backend Engineer", "Managing Editor, Maps", "Lead Product Designer", "Program Manager", "Recruiter")
+NAMED = (
+    "Backend",
+    "Python",
+    "Editorial",
+    "Proofreading",
+    "UX design",
+    "Visual design",
+    "Project management",
+    "Staffing",
+)
+
+
+@settings(max_examples=100, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_a_row_more_or_higher_never_brings_a_trade_s_limit(data: st.DataObject) -> None:
+    """One row more, or one at a higher level, lowers no limit: a trade stated at 1 is no worse than one not stated."""
+    posting = POSTING.replace("Backend Engineer", data.draw(st.sampled_from(TITLES))).format("Git", "UX design")
+    levels = data.draw(st.dictionaries(st.sampled_from(NAMED), st.integers(0, 5), max_size=4))
+    name, level = data.draw(st.sampled_from(NAMED)), data.draw(st.integers(0, 5))
+    more = levels | {name: max(level, levels.get(name, 0))}
+    before = assessed(posting, (*CRAFT, *levels.items()))[0].under
+    assert assessed(posting, (*CRAFT, *more.items()))[0].under.score >= before.score
+
+
 LANGUAGES = ("German", "French", "Spanish", "Dutch", "Norwegian")
 MUSTS = ("Fluent {}", "{} at C1", "{} or {}, fluent", "{} and {}, both fluent", "Native {}", "Good spoken {}")
 

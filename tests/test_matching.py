@@ -14,6 +14,7 @@ from askfit.fit.near import index_near, nearest_rows
 from askfit.fit.posting import read_posting
 from askfit.fit.rules import Judged, judge, rate
 from askfit.fit.spans import named_spans
+from askfit.fit.terms import find_terms, tokens
 from askfit.types import Skill
 
 REST = "\n- Kindness to strangers\n- Plain speech\n"
@@ -196,3 +197,37 @@ def test_a_row_less_or_a_level_lower_never_raises(drawn: list[tuple[str, int]], 
     after = {one.ask.id: one for one in judge(POSTING, index_rows([*rows[:at], *kept, *rows[at + 1 :]]))}
     assert all(ORDER[after[one.ask.id].band] <= ORDER[one.band] for one in before)
     assert all(after[one.ask.id].answer.worth <= one.answer.worth + 1e-9 for one in before)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "A proven track record with our accounts",
+        "Share best practices with specific markets",
+        "Staff engineers keep each other informed",
+        "Machines that cater to many a prospect",
+        "Authorization to work, and a source of joy",
+        "Actively engage with the audit",
+    ],
+)
+def test_a_word_is_not_the_skill_whose_stem_it_shares(line: str) -> None:
+    """ "Account" is not accounting, "track record" not tracking, "best practices" no clinic, "staff" no staffing."""
+    assert [term.id for _, _, term in find_terms(tokens(line))] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "domain"),
+    [
+        ("Ten years of staffing in an executive search firm", "people operations"),
+        ("Experience in food service management or hospitality", "hospitality"),
+        ("Month-end close and revenue recognition", "finance"),
+        ("Security guards and CCTV", "facilities and safety"),
+        ("Einkauf und Lieferkette", "supply chain and manufacturing"),
+        ("Comunicación con relaciones públicas", "writing and media"),
+        ("Enseignement en classe", "education and training"),
+        ("Calendar management and travel arrangements", "administration"),
+    ],
+)
+def test_a_line_of_ordinary_work_is_read_as_its_trade(line: str, domain: str) -> None:
+    """Trades outside software have names of their own, in the languages that postings are written in."""
+    assert domain in {term.domain.name for _, _, term in find_terms(tokens(line))}

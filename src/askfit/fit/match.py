@@ -80,6 +80,7 @@ class Facet:
     matches: tuple[Match, ...] = ()
     group: int = 0  # facets of one group are alternatives: any of them is enough
     weight: float = 1.0
+    trade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -540,6 +541,7 @@ def _facet(line: str, found: list[Token], span: _Span, group: int, rows: list[_R
         matches=tuple(best.values()),
         group=group,
         weight=1.0 if term else UNKNOWN_WEIGHT,
+        trade=bool(term and term.domain.trade),
     )
 
 

@@ -5,6 +5,7 @@ It also holds what the rows alone say, by which a model's judgement is audited.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -235,6 +236,8 @@ def gravity(findings: Sequence[Finding], index: Index) -> Gravity:
 
 GATE_CEILING = VERDICT_FROM[2][0] - 1  # a language or a licence that is a must and is not there: a misfit
 TRADE_CEILING = VERDICT_FROM[1][0] - 1  # a trade that is not there: a stretch at most
+BORNE_TRADE = 0.65  # of a title's trade: by a row of it, or of a kind of it, one level below what is asked
+_TRADE_ENDS = re.compile(r"\s*[,(:|]\s*|\s+[–—-]\s+")  # what follows is where, for whom, how
 
 
 def ceiling(posting: Posting, findings: Sequence[Finding], index: Index) -> Ceiling:
@@ -261,8 +264,9 @@ def _unborne_licences(posting: Posting, index: Index) -> Iterable[str]:
 
 
 def _asking(line: str) -> Ask:
-    """A title or a gate as something asked; of a senior, more."""
-    level = LEVEL_EXPERT if pattern("seniority", "senior").search(line) else LEVEL_USUAL
+    """A title or a gate as something asked; of a senior or a lead, more."""
+    above = any(pattern("seniority", rank).search(line) for rank in ("senior", "lead", "principal"))
+    level = LEVEL_EXPERT if above else LEVEL_USUAL
     return Ask("", line, line, "must", 0.0, "structural", level)
 
 
@@ -271,20 +275,47 @@ def _named_in(line: str, posting: Posting, index: Index) -> tuple[Facet, ...]:
 
 
 def _unborne_trade(posting: Posting, findings: Sequence[Finding], index: Index) -> str:
-    """What the title names, where the posting's heaviest kind of work is of it and no row bears it; else "".
+    """What the title names as its trade and no row bears; else "".
 
-    A craft in the title that the rows bear well (a product manager's, whatever the product) is a trade of its own.
+    It is what the posting's heaviest kind of work is of, or what stands before the title's first comma: "Editor, Maps"
+    asks for an editor. A craft in the title that the rows bear well (a product manager's, whatever the product) is a
+    trade of its own.
     """
-    asked, facets = _asking(posting.title), _named_in(posting.title, posting, index)
-    themes = gravity(findings, index).themes
-    own = [facet for facet in facets if themes and facet.domain == themes[0].name and not facet.common]
-    crafts = [facet for facet in facets if facet.common and not facet.soft]
-    borne = any(facet_worth(facet, asked) >= STRONG for facet in crafts)
-    if not own or borne or any(facet_worth(facet, asked) >= MODERATE for facet in own):
+    asked, named = _asking(posting.title), _trades_in(posting.title, posting, index)
+    if any(facet.common and facet_worth(facet, asked) >= STRONG for facet in named):
+        return ""
+    themes = {theme.name: theme for theme in gravity(findings, index).themes}
+    heaviest = next(iter(themes), "")
+    own = _unborne([facet for facet in named if not facet.common and facet.domain == heaviest], asked, MODERATE)
+    if not own:
+        first = _TRADE_ENDS.split(posting.title.strip(), maxsplit=1)[0]
+        own = _unborne(_trades_in(first, posting, index), asked, BORNE_TRADE)
+    own = [facet for facet in own if _is_asked(facet, themes)]
+    if not own:
         return ""
     levels = [match.skill.level for facet in own for match in facet.matches if match.nearness == 1]
     stands = f"the matrix has it at {max(levels):g} of 5" if levels else "the matrix does not have it"
-    return f"the title asks for {_listed(facet.label for facet in own)}, and {stands}"
+    return f"the title asks for {_listed(dict.fromkeys(facet.label for facet in own))}, and {stands}"
+
+
+def _is_asked(facet: Facet, themes: Mapping[str, Theme]) -> bool:
+    """Is a name in the title what somebody is to be, and its kind of work not borne well under other names?"""
+    theme = themes.get(facet.domain)
+    if theme and theme.credit >= STRONG_THEME:
+        return False
+    telling = theme is not None and (theme.share >= TELLING_SHARE or theme.name == next(iter(themes)))
+    return facet.trade or telling
+
+
+def _trades_in(title: str, posting: Posting, index: Index) -> list[Facet]:
+    return [facet for facet in _named_in(title, posting, index) if facet.domain and not facet.soft]
+
+
+def _unborne(facets: list[Facet], asked: Ask, least: float) -> list[Facet]:
+    """The trades that a title names, where none is borne; of crafts beside a specific one, none."""
+    if any(facet_worth(facet, asked) >= least for facet in facets):
+        return []
+    return [facet for facet in facets if not facet.common] or facets
 
 
 BEST_ROWS = 10

@@ -41,6 +41,14 @@ _MERGED = {
 }
 
 
+# Words whose stem is another word with another sense: accounting is no account, marketing no market.
+_KEPT = frozenset(
+    "accounting activation auditing authorization broadcasting catering compensation consulting education engagement "
+    "guarding information informed lobbying machining marketing orchestration profiling prospecting purchasing "
+    "recruiting securities sourcing specification staffing tracking tutoring welding".split()
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """One word of a line. `joined`: it goes on with the word before it, with no comma or stop between."""
@@ -61,6 +69,8 @@ def fold(word: str) -> str:
         return "dotnet"
     if not word.isascii() or len(word) <= 3:
         return word
+    if word.removesuffix("s") in _KEPT:
+        return word.removesuffix("s")
     word = re.sub(r"is(ation|ations|e|es|ed|ing|er|ers)$", r"iz\1", word) if len(word) > 6 else word
     word = re.sub(r"(?<=[a-z]{3})our(?=$|s$|al$|able$)", "or", word)  # behaviour, colour
     stem = text.stem(word).removesuffix("i") if word.endswith("sis") else text.stem(word)  # analysis, analyses
@@ -178,6 +188,8 @@ class Domain:
     side: str  # "platform", "application" or ""
     common: bool  # craft of every trade: its worth depends on what it is done to
     soft: bool
+    nothing: bool = False  # a turn of phrase that holds a name and asks for none
+    trade: bool = False  # in a title it says what somebody is, not what the product is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +229,14 @@ def taxonomy() -> Taxonomy:
     by_name: dict[Phrase, Term] = {}
     families: dict[str, tuple[Term, ...]] = {}
     for name, entry in table.items():
-        domain = Domain(name, entry.get("side", ""), entry.get("common", False), entry.get("soft", False))
+        domain = Domain(
+            name,
+            entry.get("side", ""),
+            entry.get("common", False),
+            entry.get("soft", False),
+            entry.get("nothing", False),
+            entry.get("trade", False),
+        )
         for concept in entry["concepts"]:
             for term in _concept(concept, domain):
                 terms[term.id] = term
@@ -243,6 +262,6 @@ def find_terms(found: list[Token]) -> Iterator[tuple[int, int, Term]]:
     at = 0
     while at < len(found):
         name = next(names_at(found, at, names), ())
-        if name:
+        if name and not names[name].domain.nothing:
             yield at, at + len(name), names[name]
         at += len(name) or 1
