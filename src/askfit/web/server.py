@@ -9,9 +9,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from askfit.config import Settings
 from askfit.errors import UsageError
+
+if TYPE_CHECKING:
+    import uvicorn
 
 BACKLOG = 512
 GRACE_S = 3  # streams that still run when the server stops get this long, then an error event
@@ -46,18 +51,25 @@ def serve(settings: Settings, host: str, port: int, *, ready: Callable[[dict[str
             asyncio.get_running_loop().call_later(GRACE_S, app.state.runs.end)
             await super().shutdown(sockets)
 
-    with _ended_by_signals():
-        Server(config).run(sockets=[listener])
+    server = Server(config)
+    with _ended_by_signals(server):
+        server.run(sockets=[listener])
     if app.state.failure:
         raise app.state.failure
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """uvicorn raises the signal that ended it once more: what stands above us is then to be cleaned up, not cut off."""
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """uvicorn raises the signal that ended it once more: what stands above us is then to be cleaned up, not cut off.
 
-    def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
+    It knows no SIGHUP and swallows what is raised while it starts, so it is told of that one as of the others.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        if number == getattr(signal, "SIGHUP", None) and not server.should_exit:
+            server.handle_exit(number, frame)
+        else:
+            raise SystemExit(128 + number)
 
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield
