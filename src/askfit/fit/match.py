@@ -592,8 +592,11 @@ def _optional(line: str, found: list[Token], cluster: list[_RowName], spans: lis
 
 
 def _tells_of_another(line: str, found: list[Token], start: int, end: int, covered: set[int]) -> bool:
-    """Is one plain word the mere attribute of a thing that no name covers? "message queues" is not messaging."""
-    if end - start > 1 or end >= len(found) or not line[found[start].start : found[start].end].islower():
+    """Is one plain word the mere attribute of a thing that no name covers? "message queues" is not messaging.
+
+    At a line's beginning its capital tells nothing, so there it is the thing.
+    """
+    if end - start > 1 or end >= len(found) or not (start and line[found[start].start : found[start].end].islower()):
         return False
     after = found[end]
     plain = after.joined and not after.before and after.fold not in _PREPOSITIONS | _AND | _OR
