@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from askfit.fit.judgement import Audit
 from askfit.fit.posting import read_posting
-from askfit.fit.rules import VERDICTS, Rating, headline, rate
+from askfit.fit.rules import VERDICTS, Rating, headline
 from askfit.skills import Matrix
 from askfit.types import Skill
 
@@ -39,7 +39,7 @@ CRAFT = (("Python", 5), ("PostgreSQL", 5), ("Kafka", 4), ("Automated tests", 5),
 def assessed(posting: str, rows: Sequence[tuple[str, float]]) -> tuple[Audit, Rating]:
     skills = tuple(Skill(row=at, name=name, level=level, years=9) for at, (name, level) in enumerate(rows, start=2))
     audit = Audit.of(Matrix(path="", skills=skills), read_posting(posting))
-    return audit, rate([audit.by_rules(id_).judged for id_ in audit.findings], audit.under)
+    return audit, audit.rated_by_rows
 
 
 def verdict(must: str, rows: Sequence[tuple[str, float]], plus: str = "Some Linux") -> str:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from askfit.fit.judgement import Audit
 from askfit.fit.posting import Posting, read_posting
-from askfit.fit.rules import Rating, rate
+from askfit.fit.rules import Rating
 from askfit.skills import Matrix, read_matrix
 from askfit.types import Band, Skill
 
@@ -114,7 +114,7 @@ class Assessed:
 def assessed(skills: Sequence[Skill], text: str) -> Assessed:
     """What the rules make of it; the same that the built-in shows."""
     audit = Audit.of(Matrix(path="", skills=tuple(skills)), read(text))
-    return Assessed(audit, rate([audit.by_rules(id_).judged for id_ in audit.findings], audit.under))
+    return Assessed(audit, audit.rated_by_rows)
 
 
 def assert_no_better(after: Assessed, before: Assessed) -> None:

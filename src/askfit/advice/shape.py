@@ -77,9 +77,9 @@ def _leans(shape: Shape, fits: bool, runs: float) -> tuple[Lean, ...]:
         Lean("task", shape.task, "small", "the answer only has to be found")
         if retrieval
         else Lean("task", shape.task, "large", "much is weighed into one judgement"),
-        Lean("runs per visit", f"{times(runs)}", "small", f"{times(runs)} times a visit, price and wait add up")
+        Lean("runs per visit", times(runs), "small", f"{times(runs)} times a visit, price and wait add up")
         if often
-        else Lean("runs per visit", f"{times(runs)}", "", "it runs seldom enough for either price"),
+        else Lean("runs per visit", times(runs), "", "it runs seldom enough for either price"),
         Lean("fits in a prompt", "yes", "", "the model sees everything")
         if fits
         else Lean("fits in a prompt", "no", "", "what search finds matters more than which model reads it"),

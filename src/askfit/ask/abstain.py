@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from askfit.ask.bearing import MOST_QUOTE_CHARACTERS, place
+from askfit.ask.bearing import MOST_QUOTE_CHARACTERS, quoted
 from askfit.ask.languages import language_of
 from askfit.ask.reasons import HOSTILE, NOT_ABOUT_SITE, NOT_IN_CORPUS, OFF_LIMITS, OPINION_OF_FUTURE, POSTING
 from askfit.ask.terms import statements
@@ -102,16 +102,7 @@ def nearest_citation(text: str, nearest: Section) -> Citation | None:
     if index is None or first is None:
         return None
     quote = nearest.text[first.start : min(first.end, first.start + MOST_QUOTE_CHARACTERS)].strip()
-    url = place(nearest.url, quote)
-    title = "" if url else nearest.titled
-    return Citation(
-        sentence=index,
-        document=nearest.document,
-        section=nearest.id,
-        url=url,
-        quote=quote,
-        title=title,
-    )
+    return quoted(index, nearest, quote)
 
 
 def says_not(text: str) -> bool:

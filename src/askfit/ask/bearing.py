@@ -7,7 +7,7 @@ from urllib.parse import quote as percent_encoded
 
 from askfit.ask.terms import Statement, content, statements
 from askfit.text import stands_in
-from askfit.types import Section
+from askfit.types import Citation, Section
 
 MOST_QUOTE_CHARACTERS = 300
 LEAST_SHARE = 0.34  # of the sentence's meaningful words: under a third, another sentence is meant
@@ -74,6 +74,19 @@ def _cut(text: str, start: int, end: int, asked: frozenset[str]) -> str:
     piece = text[begin : min(end, begin + MOST_QUOTE_CHARACTERS)]
     whole = piece if begin + len(piece) >= end else piece.rpartition(" ")[0] or piece
     return whole.strip()
+
+
+def quoted(index: int, section: Section, quote: str) -> Citation:
+    """The citation of these words of a section for the answer's sentence of that index."""
+    url = place(section.url, quote)
+    return Citation(
+        sentence=index,
+        document=section.document,
+        section=section.id,
+        url=url,
+        quote=quote,
+        title="" if url else section.titled,
+    )
 
 
 def place(url: str, quote: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Protocol
 
-from askfit.ask.bearing import bearing_quote, place
+from askfit.ask.bearing import bearing_quote, quoted
 from askfit.text import sentence_spans
 from askfit.types import Citation, Delta, Retract, Section
 
@@ -275,15 +275,4 @@ def cite(index: int, sentence: str, section: Section, at: tuple[int, int] | None
     """
     quote = bearing_quote(sentence, replace(section, text=section.text[slice(*at)])) if at else None
     quote = quote or bearing_quote(sentence, section)
-    if quote is None:
-        return None
-    url = place(section.url, quote)
-    title = "" if url else section.titled
-    return Citation(
-        sentence=index,
-        document=section.document,
-        section=section.id,
-        url=url,
-        quote=quote,
-        title=title,
-    )
+    return None if quote is None else quoted(index, section, quote)

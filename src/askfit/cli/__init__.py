@@ -398,8 +398,8 @@ def compare(
     from askfit.config import load_settings
 
     options = work.Options(feature, models, samples, delta, repeats, max_cost, journal, resume, record, replay, html)
-    options = changed(options, blind=blind, port=port, judge=judge, labels=labels, from_shadow=from_shadow)
-    options = changed(options, emphasis=emphasis)
+    options = changed(options, blind=blind, port=port, judge=judge, labels=labels)
+    options = changed(options, from_shadow=from_shadow, emphasis=emphasis)
     found = run(work.run(load_settings(config), options, quiet=as_json))
     if as_json:
         print_json(document(found.comparison, found.blind, found.judged))

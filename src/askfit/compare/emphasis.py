@@ -41,10 +41,11 @@ def swing(sample: FitSample, matrix: Matrix) -> Swing | None:
         return None
     best, rest = findings[:half], findings[half:]
     borne, unborne = (_written(audit, musts, wishes) for musts, wishes in ((best, rest), (rest, best)))
-    high, low = (_rated(Audit.read(matrix, text)) for text in (borne, unborne))
-    if not high or not low or high.score - low.score < LEAST_SHIFT:
+    audits = [Audit.read(matrix, text) for text in (borne, unborne)]
+    if not all(one.findings for one in audits):
         return None
-    if rules.VERDICTS.index(high.verdict) <= rules.VERDICTS.index(low.verdict):
+    high, low = (one.rated_by_rows for one in audits)
+    if high.score - low.score < LEAST_SHIFT or not followed(high.verdict, low.verdict):
         return None
     return Swing(id=f"{sample.id}, stressed otherwise", posting=sample.posting, borne=borne, unborne=unborne)
 
@@ -58,11 +59,6 @@ def _written(audit: Audit, musts: Sequence[rules.Finding], wishes: Sequence[rule
     gates = [f"- {line}" for line in audit.posting.gates]
     parts = [audit.posting.title, "", MUSTS, *lines(musts), *gates, "", WISHES, *lines(wishes)]
     return "\n".join(parts) + "\n"
-
-
-def _rated(audit: Audit) -> rules.Rating | None:
-    judged = [audit.by_rules(id_).judged for id_ in audit.findings]
-    return rules.rate(judged, audit.under) if judged else None
 
 
 def followed(borne: Verdict | None, unborne: Verdict | None) -> float | None:

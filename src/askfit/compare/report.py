@@ -93,7 +93,7 @@ def price_told(comparison: Comparison) -> str:
     if not comparison.cached_alike:
         return ""
     by_model = {one.model: one for one in sums(comparison)}
-    pair = telling(comparison)
+    pair = comparison.telling
     small, large = by_model[pair.small], by_model[pair.large]
     if not (small.said and large.said and small.cost_usd and large.cost_usd):
         return ""
@@ -103,17 +103,12 @@ def price_told(comparison: Comparison) -> str:
     return f"An answer of the large one cost {times:.1f} times as much."
 
 
-def telling(comparison: Comparison) -> Pair:
-    """The pair that the verdict is of: the one that decided, or the first that is still open."""
-    return next(pair for pair in comparison.pairs if pair.test.choice() == comparison.verdict)
-
-
 def needed_told(comparison: Comparison) -> str:
     """How many more samples a verdict would need; "" where there is one."""
     if comparison.verdict != "INCONCLUSIVE":
         return ""
     why = "The money of --max-cost is spent: go on with --resume and more of it. " if comparison.spent else ""
-    if not telling(comparison).test.conversations:
+    if not comparison.telling.test.conversations:
         return why.strip()  # nothing was measured, so nothing is known of how many it takes
     needed = comparison.decision.needed
     if needed:
@@ -438,7 +433,7 @@ def _picture(points: Sequence[tuple[int, float, float, float]], delta: float, to
 
 
 def _differing_html(comparison: Comparison, samples: Sequence[Sample]) -> list[str]:
-    pair = telling(comparison)
+    pair = comparison.telling
     given = {(one.sample, one.model): one for one in comparison.outcomes if not one.repeat and not one.error}
     found = []
     for sample in samples:

@@ -131,10 +131,15 @@ class Comparison:
                 return ""
 
     @property
-    def decision(self) -> Decision:
-        """The words of the pair that decided, or of the first one that is still open."""
+    def telling(self) -> Pair:
+        """The pair that the verdict is of: the one that decided, or the first that is still open."""
         verdict = self.verdict
-        return next(pair for pair in self.pairs if pair.test.choice() == verdict).test.decide()
+        return next(pair for pair in self.pairs if pair.test.choice() == verdict)
+
+    @property
+    def decision(self) -> Decision:
+        """Its words."""
+        return self.telling.test.decide()
 
     @property
     def compared(self) -> int:

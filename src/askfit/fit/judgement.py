@@ -22,7 +22,7 @@ from askfit.fit.match import LOWEST_STRONG_LEVEL, Index, index_rows
 from askfit.fit.orders import without_orders
 from askfit.fit.pasted import clean_posting
 from askfit.fit.posting import MOST_QUOTE_CHARS, Ask, Kind, Posting, is_gate_alone, read_posting, with_added
-from askfit.fit.rules import CREDIT_OF, OPEN, VERDICTS, Ceiling, Finding, Judged, ceiling, evidence_of
+from askfit.fit.rules import CREDIT_OF, OPEN, VERDICTS, Ceiling, Finding, Judged, Rating, ceiling, evidence_of, rate
 from askfit.fit.rules import judge as find
 from askfit.prompts import load_prompt
 from askfit.skills import Matrix
@@ -383,6 +383,16 @@ class Audit:
         finding = self.findings[id_]
         shown = _requirement(finding.ask, finding.band, finding.evidence, finding.reason)
         return Audited(shown, Judged(finding.ask, finding.band, finding.answer.worth))
+
+    @property
+    def judged_by_rows(self) -> list[Judged]:
+        """Every requirement as the rows alone have it."""
+        return [self.by_rules(id_).judged for id_ in self.findings]
+
+    @property
+    def rated_by_rows(self) -> Rating:
+        """What these add up to."""
+        return rate(self.judged_by_rows, self.under)
 
     def judge(self, given: Given, claims: Claims | None = None) -> Audited:
         """A requirement as a judge gave it, corrected by the rows; its reason by `claims`, where they are given."""

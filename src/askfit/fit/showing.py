@@ -286,7 +286,7 @@ class Showing:
         given = draft.verdict if self.judged and "verdict" in draft.settled else None
         return audited_verdict(
             given,
-            self._rated_by_rows.verdict,
+            self.audit.rated_by_rows.verdict,
             self._rated.verdict,
             may_be_strong=rules.may_be_strong([audited.judged for audited in self.shown.values()]),
             may_rise=not self.audit.posting.instructions,
@@ -295,14 +295,6 @@ class Showing:
     @property
     def _rated(self) -> rules.Rating:
         return rules.rate([audited.judged for audited in self.shown.values()], self.audit.under)
-
-    @property
-    def _rated_by_rows(self) -> rules.Rating:
-        return rules.rate(self._judged_by_rows, self.audit.under)
-
-    @property
-    def _judged_by_rows(self) -> list[rules.Judged]:
-        return [self.audit.by_rules(id_).judged for id_ in self.audit.findings]
 
     def _assessment(self, draft: Draft) -> Assessment:
         verdict, contested = self._verdict(draft)
@@ -314,7 +306,7 @@ class Showing:
         return Assessment(
             id=self.answer,
             verdict=verdict,
-            score=(self._rated_by_rows if contested else self._rated).score,
+            score=(self.audit.rated_by_rows if contested else self._rated).score,
             headline=(self._own_headline(draft.headline, verdict) if "headline" in own else "")
             or self._headline(verdict),
             why=(self._kept(draft.why) if "why" in own else "") or self._why(),
@@ -402,18 +394,18 @@ class Showing:
 
     def _why(self) -> str:
         where = rules.gravity(self._findings, self.audit.index)
-        judged = [audited.judged for audited in self.shown.values()] or self._judged_by_rows
+        judged = [audited.judged for audited in self.shown.values()] or self.audit.judged_by_rows
         fragile = rules.is_fragile(judged, self.audit.under)
         return rules.why(fragile, where, self._findings, self._because)
 
     @property
     def _because(self) -> str:
         """What holds the rules' verdict down; "" where nothing does."""
-        return self.audit.under.because if self._rated_by_rows.held else ""
+        return self.audit.under.because if self.audit.rated_by_rows.held else ""
 
     async def by_rules(self) -> AsyncIterator[str]:
         """The rules' judgement in the form that a model gives: what the built-in provider streams."""
-        verdict = self._rated_by_rows.verdict
+        verdict = self.audit.rated_by_rows.verdict
         for piece in written(
             self._findings,
             verdict,
